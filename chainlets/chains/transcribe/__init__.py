@@ -1,0 +1,1 @@
+"""Speech to text for audio of any length: the flagship chain."""
