@@ -1,0 +1,183 @@
+"""The class authors write, and the markers that say what it depends on."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast, overload
+
+from chainlets.config import RemoteConfig, RPCOptions
+from chainlets.context import DeploymentContext
+from chainlets.errors import ChainsRuntimeError, ChainsUsageError
+
+C = TypeVar("C", bound="ChainletBase")
+T = TypeVar("T")
+
+_EXAMPLE = """
+    class Hello(chains.ChainletBase):
+        def __init__(self, words: Words = chains.depends(Words)) -> None:
+            self._words = words
+
+        async def run_remote(self, count: int) -> str:
+            return await self._words.run_remote(count)"""
+
+
+class _Marker:
+    """Stands in `__init__` for something the runtime passes when it builds the chainlet."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        msg = (
+            f"`{name}` was read from the marker {self!r}, which is not the thing itself. Markers are default values "
+            f"of `__init__` arguments; the runtime passes the real object there:\n{_EXAMPLE}"
+        )
+        raise ChainsRuntimeError(msg)
+
+
+class DependencyMarker(_Marker):
+    """Made by `depends`."""
+
+    def __init__(self, chainlet: type[ChainletBase], options: RPCOptions) -> None:
+        self.chainlet = chainlet
+        self.options = options
+
+    def __repr__(self) -> str:
+        return f"depends({getattr(self.chainlet, '__name__', self.chainlet)})"
+
+
+class ContextMarker(_Marker):
+    """Made by `depends_context`."""
+
+    def __repr__(self) -> str:
+        return "depends_context()"
+
+
+class Assembler(Protocol):
+    """Provides what the markers stand for while a chainlet is built."""
+
+    def dependency(self, marker: DependencyMarker) -> object:
+        """The object to call in place of `marker.chainlet`."""
+
+    def context(self, owner: type[ChainletBase]) -> DeploymentContext:
+        """The context for a chainlet class."""
+
+
+assembler: ContextVar[Assembler | None] = ContextVar("chainlets_assembler", default=None)
+
+
+class ChainletBase:
+    """Base of every chainlet: a class with one public method, `run_remote`.
+
+    `__init__` runs once for each replica; load models and import heavy packages there. What it
+    needs it names by default values: `chains.depends(Other)` and `chains.depends_context()`.
+    """
+
+    remote_config: ClassVar[RemoteConfig] = RemoteConfig()
+    meta_data: ClassVar[dict[str, Any]] = {}
+    entrypoint_of: ClassVar[str | None] = None
+    name: ClassVar[str]
+    display_name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.name = cls.__name__
+        cls.display_name = cls.remote_config.name or cls.__name__ if _is_config(cls.remote_config) else cls.__name__
+        cls.entrypoint_of = None  # the mark is not inherited
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _provide_markers(cls, cls.__dict__["__init__"])  # type: ignore[method-assign]
+
+
+def depends(
+    chainlet_cls: type[C],
+    retries: int = 1,
+    timeout_sec: float = 600.0,
+    use_binary: bool = False,  # noqa: FBT001, FBT002 (signature of truss_chains)
+    concurrency_limit: int = 300,
+) -> C:
+    """Say, as the default value of an `__init__` argument, that this chainlet calls another.
+
+    A dependency whose `run_remote` is async is called with `await`; the call starts when it is
+    made, so several may be gathered. A plain one is called without, and blocks until it is done.
+
+    Args:
+        chainlet_cls: the class to call.
+        retries: attempts in all; 0 and 1 both mean one.
+        timeout_sec: seconds an attempt may take once a worker has started it.
+        use_binary: accepted for sources written for truss_chains.
+        concurrency_limit: calls that one process has under way at a time; more wait.
+    """
+    options = RPCOptions(
+        retries=retries, timeout_sec=float(timeout_sec), use_binary=use_binary, concurrency_limit=concurrency_limit
+    )
+    return cast("C", DependencyMarker(chainlet_cls, options))
+
+
+def depends_context() -> DeploymentContext:
+    """Ask, as the default value of the last `__init__` argument, for the `DeploymentContext`."""
+    return cast("DeploymentContext", ContextMarker())
+
+
+@overload
+def mark_entrypoint(cls_or_chain_name: type[C]) -> type[C]: ...
+@overload
+def mark_entrypoint(cls_or_chain_name: str) -> Callable[[type[C]], type[C]]: ...
+def mark_entrypoint(cls_or_chain_name: type[C] | str) -> type[C] | Callable[[type[C]], type[C]]:
+    """Mark the chainlet that a run of the chain calls first, with or without naming the chain.
+
+    Raises:
+        ChainsUsageError: what is marked is not a chainlet.
+    """
+    if isinstance(cls_or_chain_name, str):
+        return lambda cls: _mark(cls, cls_or_chain_name)
+    return _mark(cls_or_chain_name, "")
+
+
+def _mark(cls: type[C], chain_name: str) -> type[C]:
+    if not (isinstance(cls, type) and issubclass(cls, ChainletBase)):
+        msg = f"`{cls!r}` is no chainlet, so it cannot be an entrypoint. Mark a class derived from `ChainletBase`."
+        raise ChainsUsageError(msg)
+    cls.entrypoint_of = chain_name
+    return cls
+
+
+def markers_of(cls: type[ChainletBase]) -> dict[str, DependencyMarker | ContextMarker]:
+    """The markers among the arguments of a chainlet's `__init__`, by argument name."""
+    signature = inspect.signature(cls.__init__)
+    return {
+        name: parameter.default for name, parameter in signature.parameters.items() if isinstance(parameter.default, _Marker)
+    }  # type: ignore[misc]  # the two kinds are the only markers
+
+
+def _provide_markers(cls: type[ChainletBase], init: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def provided(self: ChainletBase, *args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(self, *args, **kwargs)
+        for name, parameter in signature.parameters.items():
+            given = bound.arguments.get(name, parameter.default)
+            if isinstance(given, _Marker):
+                bound.arguments[name] = _resolve(cls, given)
+        init(*bound.args, **bound.kwargs)
+
+    return provided
+
+
+def _resolve(cls: type[ChainletBase], marker: _Marker) -> object:
+    active = assembler.get()
+    if active is None:
+        msg = (
+            f"`{cls.__name__}` cannot be built here, because nobody provides {marker!r}. Build it inside "
+            f"`with chains.run_local():`, or pass every dependency yourself."
+        )
+        raise ChainsRuntimeError(msg)
+    if isinstance(marker, DependencyMarker):
+        return active.dependency(marker)
+    return active.context(cls)
+
+
+def _is_config(value: object) -> bool:
+    return isinstance(value, RemoteConfig)

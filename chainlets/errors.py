@@ -1,0 +1,83 @@
+"""Everything this package raises on purpose.
+
+ChainletsError
+├─ ChainsUsageError (is a TypeError)       the source of a chain breaks a rule; found when it is loaded
+├─ MissingDependencyError (is a TypeError) something a chainlet needs was not provided: a secret, a package
+├─ ChainsRuntimeError                      a thing was used in the wrong place, or cannot be had
+├─ InputRejected                           the input cannot be processed; never retried, shown to the user
+├─ CallError                               a dependency failed: .failure says where and why
+│  ├─ GenericRemoteException               its own class does not exist in this process
+│  └─ WorkerLost                           its workers died too often; never retried
+└─ StoreUnavailable                        nothing was written; the same call may be made again
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chainlets.failure import Failure
+
+
+class ChainletsError(Exception):
+    """The root of this package's errors. `retryable` says whether a second try can help."""
+
+    retryable = True
+
+
+class ChainsUsageError(ChainletsError, TypeError):
+    """The source of a chain breaks a rule."""
+
+    retryable = False
+
+
+class MissingDependencyError(ChainletsError, TypeError):
+    """Something that a chainlet needs was not provided."""
+
+    retryable = False
+
+
+class ChainsRuntimeError(ChainletsError):
+    """A thing was used in the wrong place, or cannot be had."""
+
+
+class InputRejected(ChainletsError):
+    """The input cannot be processed, and would not be the next time either.
+
+    Raise it with a sentence for the person who gave the input: it is shown as it is.
+    """
+
+    retryable = False
+    status_code = 422
+
+
+class CallError(ChainletsError):
+    """A dependency failed.
+
+    Attributes:
+        failure: what happened there, as data; None only if it is not known.
+    """
+
+    def __init__(self, message: str, failure: Failure | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class GenericRemoteException(CallError):  # noqa: N818 (the name chains written for truss catch)
+    """A dependency raised an exception whose class does not exist in this process."""
+
+
+class WorkerLost(CallError):
+    """The workers that ran this call died too often, so it was given up."""
+
+    retryable = False
+
+
+class CallCancelled(CallError):
+    """The called chainlet was cancelled, by a person or because its run had ended."""
+
+    retryable = False
+
+
+class StoreUnavailable(ChainletsError):
+    """Nothing was written; the same call may be made again."""
