@@ -1,0 +1,1 @@
+"""The Django project: definitions, runs, files, people and the pages that show them."""

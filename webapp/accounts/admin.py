@@ -1,0 +1,52 @@
+"""API keys for operators: made here, shown once, then only revoked."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from webapp.accounts.models import ApiKey
+from webapp.accounts.services import create_key, revoke_key
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+    """Keys of all users. Saving a new one shows the key itself, this one time."""
+
+    list_display: ClassVar = ["name", "prefix", "user", "condition", "created_at", "last_used_at", "expires_at"]
+    list_filter: ClassVar = ["revoked_at", "user"]
+    search_fields: ClassVar = ["name", "prefix", "user__username"]
+    actions: ClassVar = ["revoke"]
+    readonly_fields: ClassVar = ["prefix", "created_at", "last_used_at", "revoked_at"]
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:  # noqa: ARG002
+        """A new key needs a user, a name and perhaps an end; the rest follows."""
+        wanted = ["user", "name", "expires_at"]
+        return wanted if obj is None else [*wanted, *self.readonly_fields]
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[ApiKey], change: bool) -> None:  # noqa: FBT001
+        """Make the key and show it, or save a changed name or end."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made = create_key(user=obj.user, name=obj.name, expires_at=obj.expires_at)
+        obj.__dict__.update({k: v for k, v in made.record.__dict__.items() if k != "_state"})
+        obj._state.adding = False  # noqa: SLF001 (the service has saved the row)
+        messages.warning(request, f"This key is shown only now. Copy it: {made.key}")
+
+    @admin.display(description="state", ordering="revoked_at")
+    def condition(self, key: ApiKey) -> str:
+        """One word."""
+        if key.revoked_at is not None:
+            return "revoked"
+        return "in use" if key.usable else "expired"
+
+    @admin.action(description="Revoke the chosen keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """End the keys at once."""
+        keys: list[Any] = list(queryset)
+        for key in keys:
+            revoke_key(record=key)
+        messages.success(request, f"Revoked: {len(keys)}.")

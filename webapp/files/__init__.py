@@ -1,0 +1,1 @@
+"""Uploads, the file store and byte ranges."""

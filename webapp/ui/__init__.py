@@ -1,0 +1,1 @@
+"""Serves the built page and the headers that guard it."""
