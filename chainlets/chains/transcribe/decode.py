@@ -1,0 +1,243 @@
+"""Turns an uploaded file into plain samples, at arm's length: `decode_child` does it in its own process.
+
+The parent believes nothing the child says beyond its shape, and kills it when it takes too long,
+falls silent, or its result is no longer wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import chainlets as chains
+from chainlets.chains.transcribe.sniff import SNIFF_BYTES, sniff
+from chainlets.chains.transcribe.types import SAMPLE_RATE, Decoded
+
+_CHILD = Path(__file__).with_name("decode_child.py")
+_MAX_LINE = 65_536  # bytes; the child's lines are short, so more is not the child we know
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one decoding may cost.
+
+    Attributes:
+        audio: seconds of sound, counted while decoding; headers are not asked.
+        wall: seconds until the child is killed.
+        silence: seconds without a sign of life until it is killed.
+    """
+
+    audio: float = 24 * 3600.0
+    wall: float = 2 * 3600.0
+    silence: float = 60.0
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """MAX_AUDIO_SECONDS, if set, in place of 24 hours."""
+        return cls(audio=float(os.environ.get("MAX_AUDIO_SECONDS") or cls.audio))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """What came out of a file."""
+
+    samples: int  # written
+    heard: int  # samples decoded; more than written if only a span was asked for
+    declared: float | None  # seconds the file said, None if it did not or only guesses
+    peaks_per_second: float
+    warnings: list[str]
+
+
+class Decode(chains.ChainletBase):
+    """Decodes any audio to 16 kHz mono samples and draws its outline."""
+
+    remote_config = chains.RemoteConfig(compute=chains.Compute(cpu_count=1, memory="512Mi"))
+
+    async def run_remote(self, audio: chains.File) -> Decoded:
+        return await chains.offload(self._decode, audio)
+
+    def _decode(self, audio: chains.File) -> Decoded:
+        folder = chains.scratch_dir()
+        pcm, peaks = folder / "audio.pcm", folder / "peaks.json"
+
+        def on_progress(done: float, declared: float | None) -> None:
+            chains.progress(done, max(done, declared or 0.0), "Decoding")
+
+        sound = decode_file(audio.path(), pcm=pcm, peaks=peaks, on_progress=on_progress, cancelled=chains.cancelled)
+        return Decoded(
+            pcm=chains.File.from_path(pcm, name="audio.pcm", media_type="application/octet-stream"),
+            peaks=chains.File.from_path(peaks, name="peaks.json", media_type="application/json", keep=True),
+            peaks_per_second=sound.peaks_per_second,
+            samples=sound.samples,
+            warnings=sound.warnings,
+        )
+
+
+def decode_file(
+    path: Path,
+    *,
+    pcm: Path,
+    peaks: Path,
+    limits: Limits | None = None,
+    span: tuple[float, float] | None = None,
+    on_progress: Callable[[float, float | None], None] = lambda _done, _declared: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Sound:
+    """Decode a stranger's file to 16-bit samples at `SAMPLE_RATE` in `pcm`, and its outline to `peaks`.
+
+    Args:
+        path: the file; its name means nothing.
+        pcm: where the samples go.
+        peaks: where the outline goes, as JSON.
+        limits: by default those of the environment.
+        span: seconds from and to; only these samples are kept, and nothing after them is decoded.
+        on_progress: called with seconds decoded and seconds declared, a few times a second.
+        cancelled: asked a few times a second; when true, the child is killed.
+
+    Raises:
+        InputRejected: the file is empty, not audio, damaged, too long or asks for too much.
+        ChainsRuntimeError: the disk is full, or the result is no longer wanted.
+    """
+    limits = limits or Limits.from_environment()
+    job = {
+        "path": str(path.resolve()),
+        "format": _container_format(path),
+        "pcm": str(pcm),
+        "peaks": str(peaks),
+        "max_samples": int(limits.audio * SAMPLE_RATE),
+        "too_long": f"The recording is longer than {clock(limits.audio)}, the most that is taken. Cut it into parts.",
+        "cpu_seconds": int(limits.wall),
+        "span": [round(edge * SAMPLE_RATE) for edge in span] if span else None,
+    }
+    errors = pcm.with_name("decode.stderr")
+    with errors.open("wb") as stderr, _child(job, stderr) as child:
+        try:
+            last = _listen(child, limits=limits, on_progress=on_progress, cancelled=cancelled)
+        finally:
+            child.kill()  # no harm where it has ended; the `with` waits for it
+    return _verdict(last, errors=errors, exit_code=child.returncode)
+
+
+def _container_format(path: Path) -> str:
+    with path.open("rb") as file:
+        first_bytes = file.read(SNIFF_BYTES)
+    if not first_bytes:
+        msg = "The file is empty."
+        raise chains.InputRejected(msg)
+    container = sniff(first_bytes)
+    if container is None:
+        msg = (
+            "This file is not audio, or is of a kind that is not supported. "
+            "WAV, MP3, FLAC, Ogg, Opus, M4A, MP4, MOV, 3GP, WebM, Matroska, AAC, AMR, WMA, AIFF and CAF are."
+        )
+        raise chains.InputRejected(msg)
+    return container.format
+
+
+def _child(job: dict[str, Any], stderr: Any) -> subprocess.Popen[bytes]:
+    # -P keeps this folder, with its `types.py`, off the child's import path. Its environment holds
+    # none of our settings, so there is no secret in it to steal.
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return subprocess.Popen(  # noqa: S603 (no shell; the path and the script are ours)
+        [sys.executable, "-P", str(_CHILD), json.dumps(job)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=environment | {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        close_fds=True,
+    )
+
+
+def _listen(
+    child: subprocess.Popen[bytes],
+    *,
+    limits: Limits,
+    on_progress: Callable[[float, float | None], None],
+    cancelled: Callable[[], bool],
+) -> dict[str, Any]:
+    """Follow the child until its last line."""
+    last: dict[str, Any] = {}
+    started = heard = time.monotonic()
+    for line in _lines(child):
+        now = time.monotonic()
+        if line is not None:
+            heard, last = now, line
+            if "at" in line:
+                on_progress(float(line["at"]), line["of"])
+        if cancelled():
+            msg = "The decoding was stopped because its result is no longer wanted."
+            raise chains.ChainsRuntimeError(msg)
+        if now - started > limits.wall or now - heard > limits.silence:
+            msg = "Decoding this file took far longer than a recording should, so it was stopped. It may be damaged."
+            raise chains.InputRejected(msg)
+    return last
+
+
+def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
+    """The child's lines as they come, and None whenever a fifth of a second passed without one."""
+    assert child.stdout is not None  # noqa: S101 (it was opened as a pipe)
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(timeout=0.2):
+                yield None
+                continue
+            block = os.read(child.stdout.fileno(), _MAX_LINE)
+            if not block or len(pending) > _MAX_LINE:
+                return
+            *lines, pending = (pending + block).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+
+
+def _verdict(last: dict[str, Any], *, errors: Path, exit_code: int) -> Sound:
+    if "rejected" in last:
+        raise chains.InputRejected(str(last["rejected"]))
+    if "no_room" in last:
+        msg = "There is no room left on the disk for the decoded audio. Free some, then resume the run."
+        raise chains.ChainsRuntimeError(msg)
+    if "done" not in last:
+        tail = errors.read_bytes()[-2000:].decode(errors="replace").strip()
+        cause = RuntimeError(f"the decoder ended with {exit_code}: {tail}")
+        if exit_code < 0 and exit_code != -signal.SIGKILL:
+            msg = "This file could not be decoded: the decoder broke down over it. It is probably damaged."
+            raise chains.InputRejected(msg) from cause
+        msg = "The decoder did not finish, for a reason that has nothing to do with the file."
+        raise chains.ChainsRuntimeError(msg) from cause
+    done = last["done"]
+    return Sound(
+        samples=int(done["samples"]),
+        heard=int(done["heard"]),
+        declared=done["declared"],
+        peaks_per_second=float(done["per_second"]),
+        warnings=_warnings(done),
+    )
+
+
+def _warnings(done: dict[str, Any]) -> list[str]:
+    found = []
+    seconds, declared = done["samples"] / SAMPLE_RATE, done["declared"]
+    if declared is not None and declared - seconds > max(1.0, declared * done["tolerance"]):
+        found.append(f"The file says it is {clock(declared)} long, but only {clock(seconds)} could be decoded.")
+    if done["damaged"]:
+        places = "1 damaged place was" if done["damaged"] == 1 else f"{done['damaged']} damaged places were"
+        found.append(f"{places} left out while decoding, so the times after it may be slightly early.")
+    return found
+
+
+def clock(seconds: float) -> str:
+    """A length of time as people write it: 3661 → "1:01:01", 61 → "1:01"."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

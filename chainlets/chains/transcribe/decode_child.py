@@ -1,0 +1,324 @@
+"""Decodes one file in a process of its own, because the file comes from a stranger.
+
+Run as a script by `decode.py` with one JSON argument; never imported by the application. It knows
+nothing but the standard library, PyAV and numpy. Lines of JSON on stdout say how far it is; the
+last one is `{"done": {…}}`, `{"rejected": "…"}` or `{"no_room": true}`.
+
+Memory does not grow with the length of the audio: samples go to a file as they are decoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import av
+    import numpy as np
+
+RATE = 16_000
+MIN_SOURCE_RATE, MAX_SOURCE_RATE = 4_000, 192_000
+MAX_CHANNELS = 8
+MAX_PEAKS = 8_000
+EXTRA_MEMORY = 1 << 30  # bytes of address space beyond what the libraries take
+UNREADABLE = "This file cannot be read as audio. It may be damaged, or cut off before the part that says how to read it."
+STUCK_AFTER = 32  # read errors in a row without one packet between them
+
+FORMATS = "wav,w64,aiff,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,aac,amr,asf,caf"
+_PCM = ("alaw", "mulaw", "s8", "u8", *(f"{k}{e}" for k in ("s16", "s24", "s32", "f32", "f64") for e in ("le", "be")))
+CODECS = frozenset(f"pcm_{kind}" for kind in _PCM) | {
+    *("aac", "aac_latm", "ac3", "eac3", "alac", "flac", "vorbis", "opus", "libopus", "speex", "libspeex"),
+    *("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "wmav1", "wmav2", "wmapro", "wmavoice", "wmalossless"),
+    *("amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "gsm", "gsm_ms", "adpcm_ms", "adpcm_ima_wav"),
+    "adpcm_ima_qt",
+}
+# These say how long they are only by their bit rate, which is a guess: None means do not compare.
+TOLERANCE = {"mp3": 0.1, "aac": None, "amr": None}
+
+
+class Rejected(Exception):  # noqa: N818 (it is an outcome, not a fault of ours)
+    """The file cannot be decoded; the message is for the user."""
+
+
+class Peaks:
+    """The loudest sample of each stretch of time, at most MAX_PEAKS of them whatever the length."""
+
+    def __init__(self) -> None:
+        self.samples_each = RATE // 50
+        self._values: list[int] = []
+        self._height = self._filled = 0  # of the stretch under way
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take the next samples, 16-bit."""
+        while len(samples):
+            room = self.samples_each - self._filled
+            part, samples = samples[:room], samples[room:]
+            self._height = max(self._height, int(part.max()), -int(part.min()))
+            self._filled += len(part)
+            if self._filled == self.samples_each:
+                self._end_stretch()
+
+    def _end_stretch(self) -> None:
+        self._values.append(self._height)
+        self._height = self._filled = 0
+        if len(self._values) == MAX_PEAKS:
+            self._values = [max(pair) for pair in zip(self._values[::2], self._values[1::2], strict=True)]
+            self.samples_each *= 2
+
+    def as_json(self) -> dict[str, Any]:
+        """Heights from 0 to 100 and how many there are per second."""
+        heights = [*self._values, self._height] if self._filled else self._values
+        return {"per_second": RATE / self.samples_each, "peaks": [height * 100 // 32_768 for height in heights]}
+
+
+class Sink:
+    """The file of samples, with the cap on their number and the part of them that is wanted."""
+
+    def __init__(self, out: BinaryIO, job: dict[str, Any]) -> None:
+        self._out = out
+        self._max_samples: int = job["max_samples"]
+        self._too_long: str = job["too_long"]
+        self._first, self._last = job["span"] or (0, self._max_samples)
+        self.heard = 0  # samples decoded, wanted or not
+        self.samples = 0  # samples written
+        self.peaks = Peaks()
+
+    @property
+    def full(self) -> bool:
+        """Whether all that was asked for is there."""
+        return self._last < self._max_samples and self.heard >= self._last
+
+    def add(self, samples: np.ndarray) -> None:
+        """Append 16-bit samples, unless that would pass the cap."""
+        if self.heard + len(samples) > self._max_samples:
+            raise Rejected(self._too_long)
+        wanted = samples[max(0, self._first - self.heard) : max(0, self._last - self.heard)]
+        self.heard += len(samples)
+        if len(wanted):
+            self._out.write(wanted.tobytes())
+            self.samples += len(wanted)
+            self.peaks.add(wanted)
+
+
+def main(job: dict[str, Any]) -> None:
+    """Decode as the parent asks.
+
+    Args:
+        job: `path` and `format` of the source; `pcm` and `peaks`, where the results go;
+            `max_samples` and the sentence `too_long` for more; `span`, the samples wanted, or None
+            for all; `cpu_seconds`.
+    """
+    die_with_parent()
+    leave_the_network()
+    import av  # only now: a network namespace needs a process without threads
+
+    limit_resources(max_samples=job["max_samples"], cpu_seconds=job["cpu_seconds"])
+    try:
+        with Path(job["pcm"]).open("wb") as out:
+            sink = Sink(out, job)
+            with open_safely(job["path"], job["format"]) as container:
+                facts = decode(container, sink)
+        Path(job["peaks"]).write_text(json.dumps(sink.peaks.as_json()))
+    except Rejected as reason:
+        say({"rejected": str(reason)})
+    except MemoryError:
+        say({"rejected": "Decoding this file takes more memory than a recording should. It may be damaged."})
+    except (ValueError, OverflowError, RuntimeError):
+        traceback.print_exc()  # PyAV meets things in a file that it never expected
+        say({"rejected": UNREADABLE})
+    except OSError as error:
+        if isinstance(error, av.FFmpegError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        say({"no_room": True})
+    else:
+        say({"done": facts | {"heard": sink.heard, "samples": sink.samples, "per_second": RATE / sink.peaks.samples_each}})
+
+
+def open_safely(path: str, container_format: str) -> av.container.InputContainer:
+    """Open a local file as one given format, following nothing that it points to."""
+    import av
+
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "codec_whitelist": ",".join(sorted(CODECS))}
+    try:
+        return av.open(
+            f"file:{path}",
+            format=container_format,
+            container_options=options,
+            timeout=(5.0, 5.0),
+            metadata_errors="ignore",
+        )
+    except (av.FFmpegError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENOMEM:
+            raise MemoryError from None
+        raise Rejected(UNREADABLE) from None
+
+
+def decode(container: av.container.InputContainer, sink: Sink) -> dict[str, Any]:
+    """Decode the first audio stream into the sink; what was odd about it comes back."""
+    import av
+
+    if not container.streams.audio:
+        msg = "This file holds no sound."
+        raise Rejected(msg)
+    stream = container.streams.audio[0]
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = "all"  # type: ignore[attr-defined]
+    codec = stream.codec_context
+    if codec is None or codec.name not in CODECS:
+        msg = "The sound in this file is stored in a way that is not supported. Convert it, for instance to FLAC or MP3."
+        raise Rejected(msg)
+    check_sound(codec.sample_rate, codec.layout.nb_channels)
+    declared = declared_seconds(container, stream)
+    resampler = Resampler()
+    damaged, in_damage, last_said = 0, False, 0.0
+    for packet in packets(container, stream):
+        try:
+            frames = packet.decode() if packet is not None else []
+            broken = packet is None
+        except av.FFmpegError as error:
+            if isinstance(error, EOFError):
+                continue
+            frames, broken = [], True
+        for frame in frames:
+            check_sound(frame.sample_rate, frame.layout.nb_channels)
+            for samples in resampler.take(frame):
+                sink.add(samples)
+        if sink.full:
+            break
+        damaged += broken and not in_damage  # a run of bad packets is one damaged place
+        in_damage = broken
+        if (now := time.monotonic()) - last_said > 0.2:
+            last_said = now
+            say({"at": sink.heard / RATE, "of": declared})
+    for samples in resampler.rest():
+        sink.add(samples)
+    if sink.heard == 0:
+        msg = "No sound could be decoded from this file. It may be damaged or cut off."
+        raise Rejected(msg)
+    tolerance = TOLERANCE.get(container.format.name, 0.02)
+    return {"declared": declared if tolerance is not None else None, "tolerance": tolerance, "damaged": damaged}
+
+
+def packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.Packet | None]:
+    """The stream's packets to the end; None stands for a place that could not be read."""
+    import av
+
+    errors_in_a_row = 0
+    while errors_in_a_row < STUCK_AFTER:
+        try:
+            for packet in container.demux(stream):
+                errors_in_a_row = 0
+                yield packet
+        except av.FFmpegError as error:
+            if isinstance(error, EOFError):
+                return
+            # Reading on after a bad place often works: a long file must not end at its first scratch.
+            errors_in_a_row += 1
+            yield None
+        else:
+            return
+
+
+class Resampler:
+    """Turns frames of any rate, layout and format, even changing ones, into 16 kHz mono."""
+
+    def __init__(self) -> None:
+        self._shape: tuple[str, str, int] | None = None
+        self._inner: av.AudioResampler | None = None
+
+    def take(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
+        """Samples ready after this frame, in arrays of shape (samples,)."""
+        import av
+
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape != self._shape:
+            yield from self.rest()
+            self._inner = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+            self._shape = shape
+        frame.pts = None  # a lying clock must not make the resampler invent or drop samples
+        yield from self._out(frame)
+
+    def rest(self) -> Iterator[np.ndarray]:
+        """What the resampler still holds."""
+        if self._inner is not None:
+            yield from self._out(None)
+            self._inner = None
+
+    def _out(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
+        import av
+
+        assert self._inner is not None  # noqa: S101 (both callers see to it)
+        try:
+            frames = self._inner.resample(frame)
+        except (av.FFmpegError, ValueError):
+            return
+        for done in frames:
+            yield done.to_ndarray().reshape(-1)
+
+
+def check_sound(rate: int, channels: int) -> None:
+    """Refuse what would blow up when it is resampled."""
+    if not MIN_SOURCE_RATE <= rate <= MAX_SOURCE_RATE:
+        msg = f"The file says it has {rate} samples a second. Speech has between {MIN_SOURCE_RATE} and {MAX_SOURCE_RATE}."
+        raise Rejected(msg)
+    if not 1 <= channels <= MAX_CHANNELS:
+        msg = f"The file says it has {channels} channels. At most {MAX_CHANNELS} are taken."
+        raise Rejected(msg)
+
+
+def declared_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:
+    """How long the file says it is. Only ever compared and shown, never trusted."""
+    if stream.duration and stream.time_base:
+        seconds = float(stream.duration * stream.time_base)
+    elif container.duration:
+        seconds = container.duration / 1_000_000
+    else:
+        return None
+    return seconds if seconds > 0 else None
+
+
+def die_with_parent() -> None:
+    """Be killed when the worker is killed, so that nothing decodes on for nobody (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def leave_the_network() -> None:
+    """Move into a namespace without network, where the system lets us."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).unshare(0x1000_0000 | 0x4000_0000)  # CLONE_NEWUSER | CLONE_NEWNET
+
+
+def limit_resources(*, max_samples: int, cpu_seconds: int) -> None:
+    """Cap address space, CPU time and the size of any file we write."""
+    with contextlib.suppress(OSError, ValueError):
+        base = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (base + EXTRA_MEMORY,) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_samples * 2 + (1 << 20),) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def say(line: dict[str, Any]) -> None:
+    """Tell the parent; if it is gone, the broken pipe ends us."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
+    # The interpreter's own end can hang in a library's destructor; what matters is written.
+    sys.stdout.flush()
+    os._exit(0)

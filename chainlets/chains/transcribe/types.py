@@ -1,0 +1,81 @@
+"""What the chainlets of this chain hand to each other, and what the chain answers.
+
+Positions inside the audio are sample indices at `SAMPLE_RATE`, counted from the start of the file,
+wherever chainlets talk to each other. Only what a person sees is in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from chainlets import File
+
+SAMPLE_RATE = 16_000
+"""Samples per second of decoded audio: mono, 16-bit integers, little-endian, no header."""
+
+Span: TypeAlias = tuple[int, int]
+"""First sample and one past the last."""
+
+Task: TypeAlias = Literal["transcribe", "translate"]
+"""Write down what is said, or say it in English."""
+
+
+class Value(BaseModel):
+    """Base of the values here: they do not change once made."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Decoded(Value):
+    """A file's sound as plain samples."""
+
+    pcm: File
+    peaks: File  # JSON: {"per_second": number, "peaks": [0..100, …]}, at most 8,000 of them
+    peaks_per_second: float
+    samples: int
+    warnings: list[str]  # sentences for the user
+
+
+class Plan(Value):
+    """Which parts of the audio are transcribed.
+
+    A piece is one or more spans that are heard as if they followed each other; the long silences
+    between them are left out.
+    """
+
+    pieces: list[list[Span]]
+    speech: int  # samples that hold speech
+
+
+class Segment(Value):
+    """A phrase and when it is said, in seconds from the start of the file."""
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None  # 0 to 1: exp of the mean log-probability of its window's tokens
+
+
+class Heard(Value):
+    """What the model made of one piece."""
+
+    model: str
+    multilingual: bool
+    languages: dict[str, float] = {}  # probability by code; only if the call asked for the language
+    segments: list[Segment] = []
+    doubtful: bool = False  # the text failed the checks even after a second try
+
+
+class Transcript(Value):
+    """The text of a recording."""
+
+    duration: float  # seconds
+    language: str  # such as "en"; empty if nothing was said
+    language_probability: float
+    model: str  # empty if none was needed
+    text: str
+    segments: list[Segment]
+    warnings: list[str]
+    peaks: File | None = None
