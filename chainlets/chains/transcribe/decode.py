@@ -109,14 +109,17 @@ def decode_file(
         ChainsRuntimeError: the disk is full, or the result is no longer wanted.
     """
     limits = limits or Limits.from_environment()
+    with path.open("rb") as file:
+        first_bytes = file.read(SNIFF_BYTES)
     job = {
         "path": str(path.resolve()),
-        "format": _container_format(path),
+        "format": _container_format(first_bytes),
         "pcm": str(pcm),
         "peaks": str(peaks),
         "max_samples": int(limits.audio * SAMPLE_RATE),
         "too_long": f"The recording is longer than {clock(limits.audio)}, the most that is taken. Cut it into parts.",
         "cpu_seconds": int(limits.wall),
+        "declared": wav_seconds(first_bytes),
         "span": [round(edge * SAMPLE_RATE) for edge in span] if span else None,
     }
     errors = pcm.with_name("decode.stderr")
@@ -128,9 +131,7 @@ def decode_file(
     return _verdict(last, errors=errors, exit_code=child.returncode)
 
 
-def _container_format(path: Path) -> str:
-    with path.open("rb") as file:
-        first_bytes = file.read(SNIFF_BYTES)
+def _container_format(first_bytes: bytes) -> str:
     if not first_bytes:
         msg = "The file is empty."
         raise chains.InputRejected(msg)
@@ -142,6 +143,26 @@ def _container_format(path: Path) -> str:
         )
         raise chains.InputRejected(msg)
     return container.format
+
+
+def wav_seconds(first_bytes: bytes) -> float | None:
+    """How long a WAV file's header says it is; None for other files and for headers written ahead.
+
+    FFmpeg tells only what the file's size allows, so a recording that was cut off would look whole.
+    """
+    if first_bytes[:4] != b"RIFF" or first_bytes[8:12] != b"WAVE":
+        return None
+    position, bytes_a_second = 12, 0
+    while position + 8 <= len(first_bytes):
+        chunk = first_bytes[position : position + 4]
+        size = int.from_bytes(first_bytes[position + 4 : position + 8], "little")
+        if chunk == b"fmt ":
+            bytes_a_second = int.from_bytes(first_bytes[position + 16 : position + 20], "little")
+        if chunk == b"data":
+            written_ahead = size >= 0x7FFF_0000  # recorders that stream cannot know the size yet
+            return None if written_ahead or not size or not bytes_a_second else size / bytes_a_second
+        position += 8 + size + size % 2
+    return None
 
 
 def _child(job: dict[str, Any], stderr: Any) -> subprocess.Popen[bytes]:
@@ -230,7 +251,7 @@ def _warnings(done: dict[str, Any]) -> list[str]:
     seconds, declared = done["samples"] / SAMPLE_RATE, done["declared"]
     if declared is not None and declared - seconds > max(1.0, declared * done["tolerance"]):
         found.append(f"The file says it is {clock(declared)} long, but only {clock(seconds)} could be decoded.")
-    if done["damaged"]:
+    elif done["damaged"]:
         places = "1 damaged place was" if done["damaged"] == 1 else f"{done['damaged']} damaged places were"
         found.append(f"{places} left out while decoding, so the times after it may be slightly early.")
     return found

@@ -117,7 +117,7 @@ def main(job: dict[str, Any]) -> None:
     Args:
         job: `path` and `format` of the source; `pcm` and `peaks`, where the results go;
             `max_samples` and the sentence `too_long` for more; `span`, the samples wanted, or None
-            for all; `cpu_seconds`.
+            for all; `declared`, seconds by the header where FFmpeg would not say; `cpu_seconds`.
     """
     die_with_parent()
     leave_the_network()
@@ -128,7 +128,7 @@ def main(job: dict[str, Any]) -> None:
         with Path(job["pcm"]).open("wb") as out:
             sink = Sink(out, job)
             with open_safely(job["path"], job["format"]) as container:
-                facts = decode(container, sink)
+                facts = decode(container, sink, declared=job["declared"])
         Path(job["peaks"]).write_text(json.dumps(sink.peaks.as_json()))
     except Rejected as reason:
         say({"rejected": str(reason)})
@@ -164,7 +164,7 @@ def open_safely(path: str, container_format: str) -> av.container.InputContainer
         raise Rejected(UNREADABLE) from None
 
 
-def decode(container: av.container.InputContainer, sink: Sink) -> dict[str, Any]:
+def decode(container: av.container.InputContainer, sink: Sink, *, declared: float | None) -> dict[str, Any]:
     """Decode the first audio stream into the sink; what was odd about it comes back."""
     import av
 
@@ -180,7 +180,7 @@ def decode(container: av.container.InputContainer, sink: Sink) -> dict[str, Any]
         msg = "The sound in this file is stored in a way that is not supported. Convert it, for instance to FLAC or MP3."
         raise Rejected(msg)
     check_sound(codec.sample_rate, codec.layout.nb_channels)
-    declared = declared_seconds(container, stream)
+    declared = declared or declared_seconds(container, stream)
     resampler = Resampler()
     damaged, in_damage, last_said = 0, False, 0.0
     for packet in packets(container, stream):
@@ -274,7 +274,7 @@ def check_sound(rate: int, channels: int) -> None:
         msg = f"The file says it has {rate} samples a second. Speech has between {MIN_SOURCE_RATE} and {MAX_SOURCE_RATE}."
         raise Rejected(msg)
     if not 1 <= channels <= MAX_CHANNELS:
-        msg = f"The file says it has {channels} channels. At most {MAX_CHANNELS} are taken."
+        msg = f"This file has {channels or 'no'} channels. Between 1 and {MAX_CHANNELS} are taken."
         raise Rejected(msg)
 
 

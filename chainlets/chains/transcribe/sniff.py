@@ -146,6 +146,8 @@ def _after_id3(data: bytes) -> Container | None:
     rest = data[10 + size + footer :]
     if not rest:
         return MP3
+    if rest.startswith(b"ID3"):
+        return _after_id3(rest)
     if rest.startswith(b"fLaC"):
         return FLAC
     return _bare_frames(rest)
