@@ -50,7 +50,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "webapp.ui.headers.SecureHeaders",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "webapp.ui.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -61,7 +61,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "webapp.urls"
 ASGI_APPLICATION = "webapp.asgi.application"
-APPEND_SLASH = False  # the page answers every unknown path; the admin adds its own slashes
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

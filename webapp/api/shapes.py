@@ -1,0 +1,270 @@
+"""The JSON of the interface: what comes in is checked here, what goes out has this form."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from webapp.files.models import File
+from webapp.runs.models import Attempt, Event, Invocation, Run
+
+STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
+class ProblemShape(serializers.Serializer[Any]):
+    """An error; `detail` says what to do, `errors` says it by field."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
+
+
+class FileShape(serializers.ModelSerializer[File]):
+    """A stored file."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        """Fields."""
+
+        model = File
+        fields = ("id", "name", "size", "media_type", "sha256", "created_at", "url")
+        read_only_fields = fields
+
+    def get_url(self, file: File) -> str:
+        """Where its bytes are."""
+        return f"/api/files/{file.id}/content"
+
+
+class ProgressShape(serializers.Serializer[Any]):
+    """How far a run is, in units of its own, such as seconds of sound."""
+
+    done = serializers.FloatField()
+    total = serializers.FloatField()
+    message = serializers.CharField(allow_blank=True)
+
+
+class WaitingShape(serializers.Serializer[Any]):
+    """Work on a queue that no live worker serves."""
+
+    queue = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class RunShape(serializers.ModelSerializer[Run]):
+    """A run. Needs `files` and `waiting` by run id in the context; see `present.runs`."""
+
+    chain = serializers.CharField(source="chain.name", read_only=True)
+    version = serializers.IntegerField(source="version.number", read_only=True)
+    state = serializers.ChoiceField(choices=STATES, read_only=True)
+    input = serializers.JSONField(read_only=True)
+    output = serializers.JSONField(read_only=True, allow_null=True)
+    error = serializers.JSONField(read_only=True, allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField(), read_only=True)
+    progress = serializers.SerializerMethodField()
+    waiting_for = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+    files = serializers.SerializerMethodField()
+
+    class Meta:
+        """Fields."""
+
+        model = Run
+        fields = (
+            "id",
+            "chain",
+            "version",
+            "state",
+            "title",
+            "input",
+            "output",
+            "error",
+            "progress",
+            "warnings",
+            "waiting_for",
+            "last_seq",
+            "created_at",
+            "started_at",
+            "ended_at",
+            "url",
+            "files",
+        )
+        read_only_fields = fields
+
+    def get_url(self, run: Run) -> str:
+        """The run's page."""
+        return f"/runs/{run.id}"
+
+    @extend_schema_field(ProgressShape(allow_null=True))
+    def get_progress(self, run: Run) -> Any:
+        """As the chain last reported it."""
+        return run.progress
+
+    @extend_schema_field(WaitingShape(many=True))
+    def get_waiting_for(self, run: Run) -> Any:
+        """Queues on which the run's work waits for a worker that is not there."""
+        return self.context["waiting"].get(run.id, [])
+
+    @extend_schema_field(FileShape(many=True))
+    def get_files(self, run: Run) -> Any:
+        """The files in its input."""
+        return self.context["files"].get(run.id, [])
+
+
+class NewRunShape(serializers.Serializer[Any]):
+    """What starts a run."""
+
+    chain = serializers.CharField(max_length=200)
+    input = serializers.DictField(default=dict)
+    title = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class EventShape(serializers.ModelSerializer[Event]):
+    """One line of a run's history."""
+
+    invocation = serializers.UUIDField(source="invocation_id", allow_null=True, read_only=True)
+    data = serializers.JSONField(read_only=True)
+
+    class Meta:
+        """Fields."""
+
+        model = Event
+        fields = ("seq", "at", "type", "invocation", "data")
+        read_only_fields = fields
+
+
+class EventsShape(serializers.Serializer[Any]):
+    """Some events, and the number of the run's last one."""
+
+    events = EventShape(many=True)
+    last_seq = serializers.IntegerField()
+
+
+class AttemptShape(serializers.ModelSerializer[Attempt]):
+    """One try of an invocation."""
+
+    error = serializers.JSONField(read_only=True, allow_null=True)
+
+    class Meta:
+        """Fields."""
+
+        model = Attempt
+        fields = ("number", "worker", "hardware", "state", "started_at", "ended_at", "error")
+        read_only_fields = fields
+
+
+class InvocationShape(serializers.ModelSerializer[Invocation]):
+    """One call of one chainlet."""
+
+    parent = serializers.UUIDField(source="parent_id", allow_null=True, read_only=True)
+    input = serializers.JSONField(read_only=True)
+    output = serializers.JSONField(source="result", read_only=True, allow_null=True)
+    error = serializers.JSONField(read_only=True, allow_null=True)
+    attempts = AttemptShape(many=True, read_only=True)
+
+    class Meta:
+        """Fields."""
+
+        model = Invocation
+        fields = (
+            "id",
+            "parent",
+            "chainlet",
+            "queue",
+            "state",
+            "attempt",
+            "attempts",
+            "created_at",
+            "started_at",
+            "ended_at",
+            "input",
+            "output",
+            "error",
+        )
+        read_only_fields = fields
+
+
+class NodeShape(serializers.Serializer[Any]):
+    """One chainlet of a chain."""
+
+    chainlet = serializers.CharField()
+    queue = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+
+
+class GraphShape(serializers.Serializer[Any]):
+    """Chainlets, and who calls whom."""
+
+    nodes = NodeShape(many=True)
+    edges = serializers.ListField(child=serializers.ListField(child=serializers.CharField(), min_length=2, max_length=2))
+
+
+class ChainShape(serializers.Serializer[Any]):
+    """A chain in its current version."""
+
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    description = serializers.CharField(allow_blank=True)
+    entrypoint = serializers.CharField()
+    input_schema = serializers.DictField()
+    output_schema = serializers.DictField()
+    graph = GraphShape()
+    created_at = serializers.DateTimeField()
+
+
+class ChainProblemShape(serializers.Serializer[Any]):
+    """A chain file that cannot be used, and why."""
+
+    file = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ChainsShape(serializers.Serializer[Any]):
+    """All chains; they fit on one page."""
+
+    results = ChainShape(many=True)
+    problems = ChainProblemShape(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class LoginShape(serializers.Serializer[Any]):
+    """Name and password."""
+
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1000, trim_whitespace=False)
+
+
+class UserShape(serializers.ModelSerializer[User]):
+    """The user who asks."""
+
+    class Meta:
+        """Fields."""
+
+        model = User
+        fields = ("username", "is_staff")
+        read_only_fields = fields
+
+
+class LimitsShape(serializers.Serializer[Any]):
+    """What this server takes."""
+
+    max_upload_bytes = serializers.IntegerField()
+
+
+class MachineShape(serializers.Serializer[Any]):
+    """What this server has."""
+
+    gpu = serializers.BooleanField()
+
+
+class SessionShape(serializers.Serializer[Any]):
+    """Who is logged in, and what the page needs to know at its start."""
+
+    user = UserShape()
+    csrf_token = serializers.CharField()
+    limits = LimitsShape()
+    machine = MachineShape()

@@ -1,0 +1,10 @@
+"""Addresses of the websockets."""
+
+from django.urls import path, re_path
+
+from webapp.runs.consumers import RunConsumer, Unknown
+
+websocket_urlpatterns = [
+    path("ws/runs/<str:run_id>", RunConsumer.as_asgi()),
+    re_path("", Unknown.as_asgi()),
+]
