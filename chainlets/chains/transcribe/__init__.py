@@ -1,1 +1,8 @@
 """Speech to text for audio of any length: the flagship chain."""
+
+from chainlets.chains.transcribe.chain import Transcribe
+from chainlets.chains.transcribe.decode import Decode
+from chainlets.chains.transcribe.vad import Split
+from chainlets.chains.transcribe.whisper import WhisperModel
+
+__all__ = ["Decode", "Split", "Transcribe", "WhisperModel"]
