@@ -1,6 +1,6 @@
 """API keys for operators: made here, shown once, then only revoked."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -10,23 +10,30 @@ from django.http import HttpRequest
 from webapp.accounts.models import ApiKey
 from webapp.accounts.services import create_key, revoke_key
 
+if TYPE_CHECKING:
+    KeyAdmin = admin.ModelAdmin[ApiKey]
+    KeyForm = ModelForm[ApiKey]
+else:
+    KeyAdmin = admin.ModelAdmin
+    KeyForm = ModelForm
+
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+class ApiKeyAdmin(KeyAdmin):
     """Keys of all users. Saving a new one shows the key itself, this one time."""
 
-    list_display: ClassVar = ["name", "prefix", "user", "condition", "created_at", "last_used_at", "expires_at"]
-    list_filter: ClassVar = ["revoked_at", "user"]
-    search_fields: ClassVar = ["name", "prefix", "user__username"]
-    actions: ClassVar = ["revoke"]
-    readonly_fields: ClassVar = ["prefix", "created_at", "last_used_at", "revoked_at"]
+    list_display = ["name", "prefix", "user", "condition", "created_at", "last_used_at", "expires_at"]
+    list_filter = ["revoked_at", "user"]
+    search_fields = ["name", "prefix", "user__username"]
+    actions = ["revoke"]
+    readonly_fields = ["prefix", "created_at", "last_used_at", "revoked_at"]
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:  # noqa: ARG002
         """A new key needs a user, a name and perhaps an end; the rest follows."""
         wanted = ["user", "name", "expires_at"]
         return wanted if obj is None else [*wanted, *self.readonly_fields]
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[ApiKey], change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: KeyForm, change: bool) -> None:  # noqa: FBT001
         """Make the key and show it, or save a changed name or end."""
         if change:
             super().save_model(request, obj, form, change)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
 from django.views import defaults
 from django.views.csrf import csrf_failure
 from rest_framework import exceptions
@@ -66,7 +66,7 @@ def _body_of(error: Exception) -> dict[str, Any] | None:
             return problem(status=403, code="permission_denied", detail=str(error) or _DETAILS[403])
         case RequestDataTooBig():
             return problem(status=413, code="too_large", detail=_DETAILS[413])
-        case SuspiciousOperation():
+        case SuspiciousOperation() | RecursionError() | UnreadablePostError():
             return problem(status=400, code="bad_request", detail=_DETAILS[400])
         case _:
             return None

@@ -1,0 +1,67 @@
+"""From rows to JSON, with a fixed number of queries however many rows there are."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count
+from django.utils import timezone
+
+from webapp.api.shapes import FileShape, RunShape
+from webapp.catalog.models import ChainVersion
+from webapp.files.models import File
+from webapp.files.services import file_ids_in
+from webapp.fleet.services import served_queues
+from webapp.runs.models import OPEN, Invocation, Run, State
+
+
+def one_run(run: Run) -> dict[str, Any]:
+    """A run as the interface shows it."""
+    return some_runs([run])[0]
+
+
+def some_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Runs as the interface shows them, in the same order."""
+    context = {"files": _input_files(runs), "waiting": _waiting(runs)}
+    return list(RunShape(runs, many=True, context=context).data)
+
+
+def one_chain(version: ChainVersion) -> dict[str, Any]:
+    """A chain in its current version."""
+    return {
+        "name": version.chain.name,
+        "version": version.number,
+        "description": version.description,
+        "entrypoint": version.entrypoint,
+        "input_schema": version.input_schema,
+        "output_schema": version.output_schema,
+        "graph": version.graph,
+        "created_at": version.created_at,
+    }
+
+
+def _input_files(runs: Sequence[Run]) -> dict[UUID, list[dict[str, Any]]]:
+    wanted = {run.id: file_ids_in(run.input) for run in runs}
+    found = {file.id: file for file in File.objects.filter(id__in=set().union(*wanted.values()))}
+    return {
+        run.id: [
+            dict(FileShape(found[file_id]).data)
+            for file_id in sorted(wanted[run.id])
+            if file_id in found and found[file_id].owner_id == run.owner_id
+        ]
+        for run in runs
+    }
+
+
+def _waiting(runs: Sequence[Run]) -> dict[UUID, list[dict[str, Any]]]:
+    """Queued work by queue, where no live worker serves the queue."""
+    pending = [run.id for run in runs if run.state in OPEN]
+    if not pending:
+        return {}
+    served = served_queues(now=timezone.now())
+    queued = Invocation.objects.filter(run_id__in=pending, state=State.QUEUED).order_by("run_id", "queue")
+    waiting: dict[UUID, list[dict[str, Any]]] = {}
+    for row in queued.values("run_id", "queue").annotate(count=Count("id")):
+        if row["queue"] not in served:
+            waiting.setdefault(row["run_id"], []).append({"queue": row["queue"], "count": row["count"]})
+    return waiting
