@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every script shares: where the checkout is, and how to speak. Sourced, never run.
 # Everything said goes to standard error: standard output belongs to the transcript of `scripts/run --once`.
 

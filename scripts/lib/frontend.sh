@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Builds the pages in frontend/ when they are missing or older than their sources. Sourced, never run.
 
 # One line that changes when a source of the pages changes.

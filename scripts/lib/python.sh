@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Finds a Python of 3.11 or newer and keeps the virtual environment in .venv. Sourced, never run.
 
 # The name or path of an interpreter that is new enough; PYTHON decides if it is set.

@@ -109,15 +109,15 @@ class System:
 
     def _roles(self, *, listening_fd: int, shared: Mapping[str, str]) -> list[Role]:
         count = settings.WORKER_PROCESSES or min(_cores(), _MOST_MODEL_WORKERS)
-        # The model workers share the cores, or each would start a thread for every core.
-        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, _cores() // count))
+        # The model workers share the cores.
+        threads = os.environ.get("WHISPER_THREADS") or str(max(1, _cores() // count))
         models = [
             Role(
                 name=f"model-{number}",
                 command=_manage(
                     "worker", "--queues", "gpu.*", "--concurrency", "1", "--name", f"model-{number}"
                 ),
-                env={**shared, "OMP_NUM_THREADS": threads},
+                env={**shared, "WHISPER_THREADS": threads},
                 ready_line=READY,
             )
             for number in range(1, count + 1)

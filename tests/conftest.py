@@ -1,0 +1,71 @@
+"""Fixtures with real parts. What is missing on this machine is skipped, in words."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import POSTGRES, ROOT, Stack, postgres, valkey
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Valkey server for this session, as REDIS_URL."""
+    with valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server for this session, as DATABASE_URL."""
+    if not (POSTGRES / "postgres").exists():
+        pytest.skip(f"needs PostgreSQL's programs in {POSTGRES}")
+    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def speech_dir() -> Path:
+    """The folder with the long recordings, which are not part of the checkout."""
+    folder = Path(os.environ.get("SPEECH_DIR") or ROOT.parent / "shared" / "speech")
+    if not (folder / "references.json").exists():
+        pytest.skip(f"needs the test recordings: set SPEECH_DIR to their folder (looked in {folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole system, shared by all tests that leave it as they found it."""
+    stack = Stack(data_dir=tmp_path_factory.mktemp("stack") / "data")
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Systems of a test's own, to be broken: `make_stack(WHISPER_MODEL="base")`; not yet started."""
+    made: list[Stack] = []
+
+    def make(**env: str) -> Stack:
+        made.append(Stack(data_dir=tmp_path / f"data-{len(made)}", env=env))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for stack in made:
+            stack.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """Show the end of the system's log with a failure of a test that used it."""
+    report = yield
+    used = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(used, Stack):
+        report.sections.append(("log of the system", used.log[-6000:]))
+    return report
