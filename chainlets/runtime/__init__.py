@@ -1,0 +1,1 @@
+"""Turns chainlet calls into Celery tasks and their results back into values."""

@@ -1,0 +1,100 @@
+"""The calls that chainlets of this process have under way."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection
+from concurrent.futures import Future, InvalidStateError
+from uuid import UUID
+
+from chainlets.runtime.committer import Committer
+from chainlets.runtime.execution import Execution
+from chainlets.runtime.loops import UserLoops
+from chainlets.runtime.store import FenceLostError, NewCall, Outcome
+from chainlets.runtime.stub import LimitKey
+
+log = logging.getLogger(__name__)
+
+
+class OpenCalls:
+    """Opens calls, bounds how many are under way, and answers those who wait for them."""
+
+    def __init__(self, *, committer: Committer, loops: UserLoops) -> None:
+        self.loops = loops
+        self._committer = committer
+        self._lock = threading.Lock()
+        self._waiters: defaultdict[UUID, list[Future[Outcome]]] = defaultdict(list)
+        self._under_way: Counter[LimitKey] = Counter()
+        self._postponed: defaultdict[LimitKey, deque[tuple[Execution, NewCall]]] = defaultdict(deque)
+
+    def open(self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int) -> Future[Outcome]:
+        """Start a call now, or as soon as fewer than `most` of its kind are under way."""
+        future: Future[Outcome] = Future()
+        future.add_done_callback(lambda _: self._next(limit))
+        with self._lock:
+            self._waiters[call.id].append(future)
+            if self._under_way[limit] >= most:
+                self._postponed[limit].append((parent, call))
+                return future
+            self._under_way[limit] += 1
+        self._start(parent, call)
+        return future
+
+    def abandon(self, *, parent: Execution, call: NewCall) -> None:
+        """Cancel a call that nobody waits for any more."""
+        if parent.ending:
+            return  # the next attempt of the parent will join it
+        fence = parent.claim.fence
+        self._committer.submit(lambda store: store.cancel_call(parent=fence, invocation_id=call.id))
+
+    def look(self, ids: Collection[UUID] | None = None) -> None:
+        """Ask the store about calls that may be done: these, or all that somebody waits for."""
+        with self._lock:
+            wanted = [i for i in (self._waiters if ids is None else ids) if i in self._waiters]
+        if wanted:
+            self._committer.submit(lambda store: store.outcomes(ids=wanted)).add_done_callback(self._looked)
+
+    def _start(self, parent: Execution, call: NewCall) -> None:
+        fence = parent.claim.fence
+        opened = self._committer.submit(lambda store: store.open_call(parent=fence, call=call))
+        opened.add_done_callback(lambda done: self._opened(parent, call.id, done))
+
+    def _opened(self, parent: Execution, call_id: UUID, done: Future[Outcome]) -> None:
+        error = done.exception()
+        if error is None:
+            self._settle(done.result())
+            return
+        if isinstance(error, FenceLostError):
+            parent.cancel(ending=True)
+        for future in self._take(call_id):
+            with contextlib.suppress(InvalidStateError):
+                future.set_exception(error)
+
+    def _looked(self, done: Future[list[Outcome]]) -> None:
+        if (error := done.exception()) is not None:
+            log.error("Could not look after open calls: %r", error)
+            return
+        for outcome in done.result():
+            self._settle(outcome)
+
+    def _settle(self, outcome: Outcome) -> None:
+        if not outcome.state.final:
+            return
+        for future in self._take(outcome.id):
+            with contextlib.suppress(InvalidStateError):  # its waiter was cancelled meanwhile
+                future.set_result(outcome)
+
+    def _take(self, call_id: UUID) -> list[Future[Outcome]]:
+        with self._lock:
+            return self._waiters.pop(call_id, [])
+
+    def _next(self, limit: LimitKey) -> None:
+        with self._lock:
+            if not self._postponed[limit]:
+                self._under_way[limit] -= 1
+                return
+            parent, call = self._postponed[limit].popleft()
+        self._start(parent, call)

@@ -1,0 +1,93 @@
+"""One thread that talks to the run store, many operations to a transaction.
+
+Executing code hands operations over and goes on; results come back as futures. Operations run
+in the order they were given, so an event emitted before a result is recorded before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from chainlets.errors import StoreUnavailable
+from chainlets.runtime.store import RunStore
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_BATCH = 200  # operations to a transaction at most
+_RETRY_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Operation:
+    run: Callable[[RunStore], Any]
+    future: Future[Any]
+
+
+class Committer:
+    """Group commits for one process."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="chainlets-committer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Finish what was handed over, for at most `timeout_s` seconds."""
+        self._waiting.put(None)
+        self._thread.join(timeout_s)
+
+    def submit(self, operation: Callable[[RunStore], T]) -> Future[T]:
+        """Hand over an operation; its future is done once its transaction is committed.
+
+        An operation whose transaction failed because the store is away is tried again until it is
+        back. It may therefore run several times, but its effects are committed once.
+        """
+        future: Future[T] = Future()
+        self._waiting.put(_Operation(run=operation, future=future))
+        return future
+
+    def _work(self) -> None:
+        stopping = False
+        while not stopping:
+            batch = []
+            first = self._waiting.get()
+            while first is not None:
+                batch.append(first)
+                if len(batch) >= _BATCH or self._waiting.empty():
+                    break
+                first = self._waiting.get()
+            stopping = first is None
+            if batch:
+                self._commit(batch)
+
+    def _commit(self, batch: list[_Operation]) -> None:
+        while True:
+            try:
+                with self._store.atomic():
+                    results = [operation.run(self._store) for operation in batch]
+            except StoreUnavailable as error:
+                log.warning("The database is away, trying again: %s", error)
+                time.sleep(_RETRY_S)
+            except Exception as error:  # noqa: BLE001 (it belongs to one operation's caller)
+                if len(batch) > 1:
+                    for operation in batch:
+                        self._commit([operation])
+                else:
+                    batch[0].future.set_exception(error)
+                return
+            else:
+                for operation, result in zip(batch, results, strict=True):
+                    operation.future.set_result(result)
+                return

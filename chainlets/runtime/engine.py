@@ -1,0 +1,278 @@
+"""Runs invocations in one worker process.
+
+Three kinds of threads, so that none can stop another: the system loop and the committer (claims,
+leases, answers), the mailbox (wake-ups from the broker), and the authors' code (event loops and
+threads of its own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from chainlets.chainlet import ChainletBase
+from chainlets.describe import ChainletDescriptor
+from chainlets.failure import failure_from
+from chainlets.files import FileStore
+from chainlets.graph import Chain
+from chainlets.runtime.calls import OpenCalls
+from chainlets.runtime.committer import Committer
+from chainlets.runtime.execution import Execution
+from chainlets.runtime.loops import UserLoops
+from chainlets.runtime.mailbox import Mailbox
+from chainlets.runtime.replicas import Replica, Replicas
+from chainlets.runtime.store import Claim, RunStore, WorkerIdentity
+from chainlets.runtime.stub import stub_for
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two renewals of this worker's leases.
+TICK_S = 2.0
+_BLOCKED_LOOP_GRACE_S = 5.0
+_SYNC_THREADS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the engine is given to work with.
+
+    Attributes:
+        find: the chain and chainlet of these names, or None if this process does not know them.
+        files: the file store of a run.
+        scratch: folder for temporary files, on the same file system as the file store.
+        on_tick: called about every two seconds, for instance to look for new chains.
+    """
+
+    store: RunStore
+    find: Callable[[str, str], tuple[Chain, ChainletDescriptor] | None]
+    files: Callable[[UUID], FileStore]
+    scratch: Path
+    data_dir: Path
+    redis_url: str
+    secrets: dict[str, str]
+    on_tick: Callable[[], None]
+
+
+class Engine:
+    """Serves bells: claims the invocation, runs the author's code, records what came of it."""
+
+    def __init__(self, *, identity: WorkerIdentity, surroundings: Surroundings) -> None:
+        self.identity = identity
+        self._given = surroundings
+        self._committer = Committer(surroundings.store)
+        self._calls = OpenCalls(committer=self._committer, loops=UserLoops())
+        self._mailbox = Mailbox(url=surroundings.redis_url, worker=identity.name, deliver=self._on_mail)
+        self._system = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
+        self._threads = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="chainlets-sync")
+        self._replicas = Replicas(
+            stub=lambda chain, owner, dependency: stub_for(self._calls, chain, owner, dependency),
+            secrets=surroundings.secrets,
+            data_dir=surroundings.data_dir,
+        )
+        self._serving: set[UUID] = set()
+        self._held: dict[UUID, Execution] = {}
+        self._stopping = False
+
+    def start(self) -> None:
+        """Make the worker known and begin to work."""
+        self._committer.start()
+        self._thread.start()
+        self._submit(lambda store: store.join(worker=self.identity)).result()
+        self._mailbox.start()
+        asyncio.run_coroutine_threadsafe(self._tick(), self._system)
+
+    def preload(self, chain: str, chainlet: str) -> None:
+        """Build a replica now rather than when it is first called.
+
+        Raises:
+            LookupError: there is no such chainlet.
+            Exception: whatever its `__init__` raised.
+        """
+        found = self._given.find(chain, chainlet)
+        if found is None:
+            msg = f"There is no chainlet `{chainlet}` in a chain `{chain}`."
+            raise LookupError(msg)
+        asyncio.run_coroutine_threadsafe(self._replicas.get(*found), self._system).result()
+
+    def serve(
+        self, *, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None], on_done: Callable[[], None]
+    ) -> None:
+        """Answer a bell.
+
+        Args:
+            on_wait: called once, from any thread, when the invocation stops holding a slot.
+            on_done: called once, from any thread, when nothing is left to do.
+        """
+        coroutine = self._serve(chain, chainlet, invocation_id, on_wait)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._system)
+        future.add_done_callback(lambda _: on_done())
+
+    def stop(self, grace_s: float) -> None:
+        """Finish what executes within the grace, hand back the rest, and end.
+
+        Invocations that only wait are handed back at once: their calls are in the journal.
+        """
+        self._stopping = True
+        deadline = time.monotonic() + grace_s
+        self._hand_back([held for held in self._held.values() if held.waiting])
+        while self._held and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._hand_back(list(self._held.values()))
+        self._mailbox.stop()
+        with contextlib.suppress(TimeoutError):
+            self._submit(lambda store: store.leave(worker=self.identity)).result(timeout=2)
+        self._committer.stop(timeout_s=2)
+
+    def _hand_back(self, executions: Collection[Execution]) -> None:
+        for execution in executions:
+            execution.cancel(ending=True)
+            fence = execution.claim.fence
+            self._submit(lambda store, fence=fence: store.hand_back(fence=fence))
+
+    async def _serve(self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None]) -> None:
+        found = self._given.find(chain, chainlet)
+        if found is None:
+            log.warning("A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet)
+            return
+        if invocation_id in self._serving or self._stopping:
+            return  # a second bell for the same work, or one that the next worker will answer
+        self._serving.add(invocation_id)
+        try:
+            await self._attempt(*found, invocation_id, on_wait)
+        except Exception:
+            # Nothing the author's code raises ends here: this is a fault of the engine. The lease
+            # runs out and the reconciler gives the invocation to somebody else.
+            log.exception("Serving %s.%s failed", chain, chainlet)
+        finally:
+            self._serving.discard(invocation_id)
+
+    async def _attempt(
+        self, chain: Chain, descriptor: ChainletDescriptor, invocation_id: UUID, on_wait: Callable[[], None]
+    ) -> None:
+        try:
+            replica = await self._replicas.get(chain, descriptor)
+        except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
+            claim = await self._claim(invocation_id)
+            if claim is not None:
+                await self._record_failure(claim, error)
+            return
+        await replica.slots.acquire()
+        slot = _Slot(self._system, replica.slots)
+        try:
+            claim = None if self._stopping else await self._claim(invocation_id)
+            if claim is not None:
+                await self._execute(replica, claim, lambda: (slot.release(), on_wait()))
+        finally:
+            slot.release()
+
+    async def _execute(self, replica: Replica, claim: Claim, on_wait: Callable[[], object]) -> None:
+        invocation_id = claim.fence.invocation_id
+        execution = Execution(
+            claim=claim,
+            committer=self._committer,
+            files=self._given.files(claim.run_id),
+            scratch=self._given.scratch / f"{invocation_id}-{claim.fence.attempt}",
+            on_wait=on_wait,
+        )
+        self._held[invocation_id] = execution
+        try:
+            result = await self._run(replica, execution)
+            output = replica.descriptor.endpoint.encode_output(result, chainlet=claim.chainlet)
+            execution.close()
+            await self._commit(lambda store: store.succeed(fence=claim.fence, result=output))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
+            execution.close()
+            if not execution.cancelled():
+                await self._record_failure(claim, error)
+        finally:
+            del self._held[invocation_id]
+
+    async def _run(self, replica: Replica, execution: Execution) -> Any:
+        endpoint = replica.descriptor.endpoint
+        arguments = endpoint.decode_input(execution.claim.input)
+        instance: ChainletBase = replica.instance
+        limit = execution.claim.timeout_s
+        if endpoint.is_async:
+            running = asyncio.run_coroutine_threadsafe(
+                execution.run_async(instance, arguments), self._calls.loops.pick()
+            )
+            # The author's loop keeps this time itself; a loop that is blocked cannot.
+            limit = limit + _BLOCKED_LOOP_GRACE_S if limit is not None else None
+        else:
+            running = self._threads.submit(execution.run_sync, instance, arguments)
+        await asyncio.wait([asyncio.wrap_future(running)], timeout=limit)
+        if not running.done():
+            execution.cancel(ending=False)
+            raise _TooLateError(execution.timeout_message)
+        return running.result()
+
+    async def _claim(self, invocation_id: UUID) -> Claim | None:
+        return await self._commit(lambda store: store.claim(invocation_id=invocation_id, worker=self.identity))
+
+    async def _record_failure(self, claim: Claim, error: BaseException) -> None:
+        failure = failure_from(
+            TimeoutError(str(error)) if isinstance(error, _TooLateError) else error,
+            chainlet=claim.chainlet,
+            invocation=str(claim.fence.invocation_id),
+            attempt=claim.fence.attempt,
+        )
+        log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
+        await self._commit(lambda store: store.fail(fence=claim.fence, failure=failure))
+
+    async def _tick(self) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await self._system.run_in_executor(None, self._given.on_tick)
+            await self._renew()
+            self._calls.look()
+            await asyncio.sleep(TICK_S)
+
+    async def _renew(self) -> None:
+        held = set(self._held)
+        ours = await self._commit(lambda store: store.renew(worker=self.identity))
+        for invocation_id in held - ours:
+            execution = self._held.get(invocation_id)
+            if execution is not None:
+                log.info("%s.%s is no longer ours", execution.claim.chain, execution.claim.chainlet)
+                execution.cancel(ending=True)
+
+    def _on_mail(self, ids: Collection[UUID]) -> None:
+        self._calls.look(ids)
+        if any(invocation_id in self._held for invocation_id in ids):
+            asyncio.run_coroutine_threadsafe(self._renew(), self._system)
+
+    def _submit(self, operation: Callable[[RunStore], Any]) -> Future[Any]:
+        return self._committer.submit(operation)
+
+    async def _commit(self, operation: Callable[[RunStore], Any]) -> Any:
+        return await asyncio.wrap_future(self._committer.submit(operation))
+
+
+class _TooLateError(Exception):
+    """The author's code did not come back within its time."""
+
+
+class _Slot:
+    """One of a replica's slots, given back once, from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, slots: asyncio.Semaphore) -> None:
+        self._loop = loop
+        self._slots = slots
+        self._lock = threading.Lock()
+        self._held = True
+
+    def release(self) -> None:
+        with self._lock:
+            held, self._held = self._held, False
+        if held:
+            self._loop.call_soon_threadsafe(self._slots.release)

@@ -1,0 +1,35 @@
+"""Names calls, so that a call made again by a later attempt of its parent is the same call.
+
+The key is (parent invocation, chainlet, hash of the canonical input, occurrence): it does not
+depend on the order in which concurrent calls were made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+from uuid import UUID
+
+
+def canonical(data: Any) -> bytes:
+    """JSON with sorted keys and without white space: equal values give equal bytes."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def input_hash(data: Any) -> str:
+    """SHA-256 of the canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical(data)).hexdigest()
+
+
+def call_id(*, parent: UUID, chainlet: str, digest: str, occurrence: int) -> UUID:
+    """The id of a call, derived from its key.
+
+    Args:
+        parent: the calling invocation.
+        chainlet: the called one's name.
+        digest: `input_hash` of the input.
+        occurrence: 0 for the first call of this kind in the attempt, 1 for the second, …
+    """
+    key = hashlib.sha256(f"{parent}|{chainlet}|{digest}|{occurrence}".encode()).digest()
+    return UUID(bytes=key[:16], version=8)

@@ -1,0 +1,145 @@
+"""The seam between the engine and whatever remembers runs.
+
+The engine decides nothing about tables; it asks a `RunStore`. Every method is called inside
+`atomic()`, from one thread, and may be repeated if its transaction failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+from chainlets.failure import Failure
+
+JsonValue = Any
+
+
+class State(StrEnum):
+    """States of a run and of an invocation."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Nothing changes it any more but a resume."""
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fence:
+    """A right to write: an invocation, and the attempt that was granted it."""
+
+    invocation_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a worker gets when it takes an invocation."""
+
+    fence: Fence
+    run_id: UUID
+    chain: str
+    chainlet: str
+    input: Mapping[str, JsonValue]
+    timeout_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCall:
+    """A call that a chainlet makes, before it is known whether it was made before."""
+
+    id: UUID
+    chain: str
+    chainlet: str
+    queue: str
+    input: Mapping[str, JsonValue]
+    input_hash: str
+    occurrence: int
+    max_attempts: int
+    timeout_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How far a call is; `result` or `failure` is there once `state` is final."""
+
+    id: UUID
+    state: State
+    result: JsonValue = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerIdentity:
+    """A worker process: unique name, the slot it fills on its machine, and what it serves."""
+
+    name: str
+    slot: str
+    host: str
+    pid: int
+    hardware: str
+    queues: tuple[str, ...]
+
+
+class FenceLostError(Exception):
+    """The attempt no longer owns its invocation: cut off, cancelled, or finished elsewhere."""
+
+
+class RunStore(Protocol):
+    """What the engine needs remembered. Implemented by the web application."""
+
+    def atomic(self) -> AbstractContextManager[None]:
+        """One transaction.
+
+        Raises:
+            StoreUnavailable: from its exit or from any call inside; nothing was written.
+        """
+
+    def claim(self, *, invocation_id: UUID, worker: WorkerIdentity) -> Claim | None:
+        """Take a queued invocation; None if there is nothing to take."""
+
+    def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
+        """Record a call once, or say what became of it when an earlier attempt made it.
+
+        Raises:
+            FenceLostError: the parent's attempt is over.
+        """
+
+    def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
+        """How far these invocations are."""
+
+    def succeed(self, *, fence: Fence, result: JsonValue) -> bool:
+        """Record a result once; False if the fence is lost."""
+
+    def fail(self, *, fence: Fence, failure: Failure) -> bool:
+        """Record a failed attempt, and queue the next if one is left; False if the fence is lost."""
+
+    def hand_back(self, *, fence: Fence) -> bool:
+        """Queue an unfinished invocation again without charging the attempt."""
+
+    def wait(self, *, fence: Fence) -> None:
+        """Note that the invocation waits for its dependencies and holds no slot."""
+
+    def cancel_call(self, *, parent: Fence, invocation_id: UUID) -> None:
+        """Cancel a call whose result its caller no longer wants, and everything below it."""
+
+    def append(self, *, fence: Fence, type: str, data: Mapping[str, JsonValue]) -> None:  # noqa: A002 (the word of the event)
+        """Add an event to the run's history, unless the fence is lost."""
+
+    def join(self, *, worker: WorkerIdentity) -> None:
+        """Make a worker known, and end the leases of a dead one that filled the same slot."""
+
+    def renew(self, *, worker: WorkerIdentity) -> set[UUID]:
+        """Extend the worker's leases; the invocations it still holds."""
+
+    def leave(self, *, worker: WorkerIdentity) -> None:
+        """Note that a worker has stopped."""

@@ -1,0 +1,73 @@
+"""One Celery task for each chainlet, named `chain.Chainlet`.
+
+The task id of a message is the id of the invocation. The message carries nothing else: it is a
+doorbell, and the row says what is to be done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, Task
+from celery.worker.consumer import Consumer
+from kombu import Queue
+
+from chainlets.graph import Chain
+
+
+class ChainletTask(Task):  # type: ignore[misc]  # Celery is untyped
+    """A chainlet as Celery sees it. Run by `ChainletPool`; other pools refuse it."""
+
+    abstract = True
+    acks_late = True
+    ignore_result = True
+    chain: str
+    chainlet: str
+
+    def run(self, *_: Any, **__: Any) -> None:
+        """Never reached inside a ChainletPool."""
+        msg = "Chainlets run in a worker started by `manage.py worker`, or with `-P custom`."
+        raise RuntimeError(msg)
+
+
+def task_name(chain: str, chainlet: str) -> str:
+    """The name of a chainlet's Celery task."""
+    return f"{chain}.{chainlet}"
+
+
+def register(app: Celery, chain: Chain) -> None:
+    """Make a task of every chainlet in a chain; again is harmless."""
+    for descriptor in chain.chainlets.values():
+        name = task_name(chain.name, descriptor.name)
+        if name not in app.tasks:
+            members = {"name": name, "chain": chain.name, "chainlet": descriptor.name}
+            app.register_task(type(descriptor.name, (ChainletTask,), members)())
+
+
+def ring(app: Celery, *, chain: str, chainlet: str, queue: str, invocation_id: UUID) -> None:
+    """Tell the workers of a queue that an invocation waits.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker is away; the reconciler will ring again.
+    """
+    app.send_task(
+        task_name(chain, chainlet),
+        task_id=str(invocation_id),
+        queue=Queue(queue, routing_key=queue),
+        ignore_result=True,
+        retry=False,
+    )
+
+
+class ChainletsConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
+    """Learns chains that were added while the worker runs."""
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Look for new chains; if the task is known now, take the message again."""
+        self.app.learn_chains()
+        if message.headers.get("task") in self.app.tasks:
+            self.update_strategies()
+            message.requeue()
+        else:
+            super().on_unknown_task(body, message, exc)

@@ -1,0 +1,143 @@
+"""The composition root: Celery, the engine, the database and the chains are put together here."""
+
+import fnmatch
+import os
+import re
+import socket
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import django
+from celery import Celery
+from django.apps import apps
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+os.environ.setdefault("CELERY_CUSTOM_WORKER_POOL", "chainlets.runtime.pool:ChainletPool")
+if not apps.ready:
+    django.setup(set_prefix=False)
+
+from django.conf import settings  # noqa: E402  (models need Django to be set up)
+
+from chainlets.runtime import tasks  # noqa: E402
+from chainlets.runtime.engine import Engine, Surroundings  # noqa: E402
+from chainlets.runtime.pool import ChainletPool  # noqa: E402
+from chainlets.runtime.store import WorkerIdentity  # noqa: E402
+from webapp.catalog.services import loaded_chains  # noqa: E402
+from webapp.fleet import hardware  # noqa: E402
+from webapp.runs.doorbell import doorbell  # noqa: E402
+from webapp.runs.run_files import RunFiles  # noqa: E402
+from webapp.runs.store import DatabaseRunStore  # noqa: E402
+
+#: A worker's exit code when something it was told to preload cannot be had.
+EXIT_CONFIG = 78
+
+
+class ChainletsCelery(Celery):  # type: ignore[misc]  # Celery is untyped
+    """Celery, knowing the chains and how to make an engine for a worker."""
+
+    patterns: Sequence[str] = ()
+    consumer: Any = None
+    engine: Engine | None = None
+
+    def learn_chains(self) -> None:
+        """Make tasks of chains that are new, and serve their queues if they match the worker's patterns."""
+        loaded = loaded_chains()
+        for chain in loaded.chains.values():
+            tasks.register(self, chain)
+        if self.consumer is None or self.engine is None:
+            return
+        served = self.engine.identity.queues
+        new = [queue for queue in matching(self.patterns, loaded.queues) if queue not in served]
+        if new:
+            self.engine.identity = replace(self.engine.identity, queues=(*served, *new))
+            for queue in new:
+                self.consumer.hub.call_soon(self.consumer.add_task_queue, queue)
+
+    def engine_for(self, pool: ChainletPool) -> Engine:
+        """The engine of a worker process."""
+        slot = os.environ.get("WORKER_SLOT", "worker")
+        host = socket.gethostname()
+        identity = WorkerIdentity(
+            name=f"{slot}@{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
+            slot=slot,
+            host=host,
+            pid=os.getpid(),
+            hardware=hardware.detect(),
+            queues=tuple(self.amqp.queues.consume_from),
+        )
+        settings.FILES_DIR.mkdir(parents=True, exist_ok=True)
+        surroundings = Surroundings(
+            store=DatabaseRunStore(),
+            find=lambda chain, chainlet: loaded_chains().find(chain, chainlet),
+            files=RunFiles,
+            scratch=settings.FILES_DIR / "scratch",
+            data_dir=settings.DATA_DIR / "chains",
+            redis_url=re.sub(r"^redis\+socket://", "unix://", settings.REDIS_URL),
+            secrets=secrets(),
+            on_tick=self.learn_chains,
+        )
+        self.engine = Engine(identity=identity, surroundings=surroundings)
+        return self.engine
+
+    def preload(self, engine: Engine) -> None:
+        """Build what the settings ask for and this worker serves; end the process if that fails."""
+        served = set(self.amqp.queues.consume_from)
+        for wanted in settings.PRELOAD:
+            chain, _, chainlet = wanted.rpartition(".")
+            found = loaded_chains().find(chain, chainlet)
+            if found is None or found[1].queue not in served:
+                continue
+            try:
+                engine.preload(chain, chainlet)
+            except Exception as error:
+                sys.stderr.write(f"{chain}.{chainlet} cannot be loaded: {error}\n")
+                sys.stderr.flush()
+                # Not SystemExit: threads of half-loaded models would keep the process.
+                os._exit(EXIT_CONFIG)
+
+
+def matching(patterns: Sequence[str], queues: Sequence[str]) -> list[str]:
+    """The queues that a worker told `patterns` serves: names as they are, and `gpu.*` for all there are."""
+    found = [q for p in patterns for q in (fnmatch.filter(queues, p) if "*" in p else [p])]
+    return list(dict.fromkeys(found))
+
+
+def secrets() -> dict[str, str]:
+    """Values for `Assets(secret_keys=[…])`, from CHAINLETS_SECRET_<KEY>, by lower-case and upper-case key."""
+    prefix = "CHAINLETS_SECRET_"
+    given = {name.removeprefix(prefix): value for name, value in os.environ.items() if name.startswith(prefix)}
+    return {**given, **{key.lower(): value for key, value in given.items()}}
+
+
+app = ChainletsCelery("chainlets")
+app.conf.update(
+    broker_url=re.sub(r"^unix://", "redis+socket://", settings.REDIS_URL),
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "global_keyprefix": settings.BROKER_PREFIX,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+        "priority_steps": [0],
+        "queue_order_strategy": "round_robin",
+    },
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_default_queue="cpu",
+    task_create_missing_queues=True,
+    worker_prefetch_multiplier=1,
+    worker_consumer="chainlets.runtime.tasks:ChainletsConsumer",
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    worker_enable_remote_control=True,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+)
+app.learn_chains()
+__all__ = ["app", "doorbell", "matching"]

@@ -1,0 +1,66 @@
+"""`manage.py worker`: one worker process."""
+
+import os
+import socket
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+
+class Command(BaseCommand):
+    """Serve queues until told to stop."""
+
+    help = "Serve queues: run chainlets until told to stop."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which queues, and how much at a time."""
+        parser.add_argument(
+            "--queues", default="", help="comma list; gpu.* stands for every GPU queue that a chain asks for"
+        )
+        parser.add_argument("--concurrency", type=int, default=1, help="calls that execute at a time")
+        parser.add_argument("--name", default="worker", help="the worker's place on this machine")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Start Celery's worker on our pool; never returns."""
+        os.environ["WORKER_SLOT"] = options["name"]
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+        from webapp.catalog.services import loaded_chains  # noqa: PLC0415 (after the environment is set)
+        from webapp.celery import app, doorbell, matching  # noqa: PLC0415
+        from webapp.fleet import hardware  # noqa: PLC0415
+
+        patterns = [part.strip() for part in options["queues"].split(",") if part.strip()]
+        patterns = patterns or ["cpu", *(["gpu.any", hardware.detect()] if hardware.has_gpu() else [])]
+        app.patterns = patterns
+
+        def ready(sender: Any, **_: Any) -> None:
+            app.consumer = sender
+            sys.stderr.write("ready\n")
+            sys.stderr.flush()
+
+        from celery.signals import worker_ready  # noqa: PLC0415
+
+        worker_ready.connect(ready, weak=False)
+        worker = app.Worker(
+            hostname=f"{options['name']}-{os.getpid()}@{socket.gethostname()}",
+            pool="custom",
+            concurrency=options["concurrency"],
+            queues=matching(patterns, loaded_chains().queues) or ["gpu.any"],
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
+        code = 0
+        try:
+            worker.start()
+            code = worker.exitcode or 0
+        finally:
+            doorbell.flush(timeout_s=3)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # Threads of authors' code cannot be stopped; what they held was handed back.
+            os._exit(code)

@@ -1,0 +1,1 @@
+"""Runs, their invocations and their events."""

@@ -1,0 +1,179 @@
+"""Runs, their invocations, the attempts at those, and the append-only history."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class State(models.TextChoices):
+    """States of a run, of an invocation, and of an attempt that was not cut off."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+OPEN = (State.QUEUED, State.RUNNING)
+
+
+class AttemptState(models.TextChoices):
+    """How an attempt ended, or that it goes on."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    HANDED_BACK = "handed_back"
+
+
+class Run(models.Model):
+    """One execution of a chain with one input.
+
+    Attributes:
+        input: as submitted, never changed; files are ids.
+        output: the entrypoint's value once it succeeded.
+        progress: the last progress event, {done, total, message}.
+        last_seq: number of the newest event; grows by one with each.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs")
+    chain = models.ForeignKey("catalog.Chain", on_delete=models.PROTECT, related_name="runs")
+    version = models.ForeignKey("catalog.ChainVersion", on_delete=models.PROTECT, related_name="runs")
+    title = models.CharField(max_length=255, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    input = models.JSONField()
+    output = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    progress = models.JSONField(null=True, blank=True)
+    warnings = models.JSONField(default=list, blank=True)
+    last_seq = models.PositiveBigIntegerField(default=0)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (NULLs do not collide)
+    input_digest = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """Newest first; one run for an owner's idempotency key."""
+
+        ordering: ClassVar = ["-created_at", "-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-created_at"]),
+            models.Index(fields=["state"]),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "idempotency_key"], name="run_once_for_a_key"),
+        ]
+
+    def __str__(self) -> str:
+        """Its title."""
+        return self.title or str(self.id)
+
+
+class Invocation(models.Model):
+    """One call of one chainlet inside a run; the one without a parent is the root.
+
+    Attributes:
+        attempt: number of the newest attempt, and the fence: a write by an older one is refused.
+        failures: attempts that failed, since the last resume.
+        deaths: workers that died over it, since the last resume.
+        waiting: the attempt has begun to wait for dependencies and holds no slot.
+        timeout_s: seconds an attempt may take; none for the root.
+        lease_expires_at: until when `worker` holds it; renewed while it lives.
+        available_at: not to be started before.
+        rung_at: when a bell was last sent to its queue.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="invocations")
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="calls")
+    chainlet = models.CharField(max_length=200)
+    queue = models.CharField(max_length=50)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    attempt = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    deaths = models.PositiveIntegerField(default=0)
+    waiting = models.BooleanField(default=False)
+    max_attempts = models.PositiveIntegerField(default=1)
+    timeout_s = models.FloatField(null=True, blank=True)
+    input = models.JSONField()
+    input_hash = models.CharField(max_length=64)
+    occurrence = models.PositiveIntegerField(default=0)
+    result = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    available_at = models.DateTimeField(default=timezone.now)
+    rung_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """In the order of creation; looked up by state for leases and bells."""
+
+        ordering: ClassVar = ["created_at"]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "lease_expires_at"]),
+            models.Index(fields=["state", "queue", "available_at"]),
+            models.Index(fields=["worker", "state"]),
+        ]
+
+    def __str__(self) -> str:
+        """Chainlet and id."""
+        return f"{self.chainlet} {self.id}"
+
+
+class Attempt(models.Model):
+    """One try at an invocation, by one worker."""
+
+    invocation = models.ForeignKey(Invocation, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    worker = models.CharField(max_length=200)
+    hardware = models.CharField(max_length=50)
+    state = models.CharField(max_length=12, choices=AttemptState.choices, default=AttemptState.RUNNING)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        """By number."""
+
+        ordering: ClassVar = ["number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["invocation", "number"], name="attempt_number_once"),
+        ]
+
+    def __str__(self) -> str:
+        """Its number."""
+        return f"attempt {self.number}"
+
+
+class Event(models.Model):
+    """One line of a run's history."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+    type = models.CharField(max_length=50)
+    # No foreign key: history is written often, and never changes after its invocation.
+    invocation_id = models.UUIDField(null=True, blank=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        """In order; a number occurs once a run."""
+
+        ordering: ClassVar = ["seq"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "seq"], name="event_seq_once")]
+
+    def __str__(self) -> str:
+        """Number and type."""
+        return f"{self.seq} {self.type}"

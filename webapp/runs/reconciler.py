@@ -1,0 +1,70 @@
+"""Finishes what others left: takes work back from dead workers and rings bells that were lost.
+
+Every step is a conditional write, so several reconcilers at once do no harm.
+"""
+
+import logging
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+
+import redis
+from django.db import OperationalError, close_old_connections, transaction
+from django.db.models import Q
+
+from webapp.fleet.services import note_lost_workers
+from webapp.runs import clock, history, transitions
+from webapp.runs.doorbell import Bell, doorbell, queue_lengths
+from webapp.runs.models import Invocation, State
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two sweeps.
+SWEEP_S = 0.5
+#: How long a bell may go unanswered before it is rung again.
+UNANSWERED = timedelta(seconds=5)
+_MOST = 500  # rows handled in one sweep
+
+
+def run_forever(stopped: threading.Event) -> None:
+    """Sweep until `stopped` is set; a database or broker that is away is waited for."""
+    while not stopped.wait(SWEEP_S):
+        try:
+            close_old_connections()
+            sweep()
+        except (OperationalError, redis.RedisError) as error:
+            log.warning("Nothing can be reconciled at the moment: %s", error)
+
+
+def sweep() -> None:
+    """One round."""
+    now = clock.now()
+    for invocation in Invocation.objects.filter(state=State.RUNNING, lease_expires_at__lt=now)[:_MOST]:
+        with transaction.atomic():
+            history.lock_run(invocation.run_id)
+            if transitions.take_back(invocation=invocation, now=now):
+                log.warning(
+                    "%s was taken back from %s, which shows no sign of life", invocation, invocation.worker
+                )
+    note_lost_workers(now=now)
+    _ring_unanswered(now)
+
+
+def _ring_unanswered(now: datetime) -> None:
+    waiting = Invocation.objects.filter(state=State.QUEUED, available_at__lte=now)
+    due = waiting.filter(Q(rung_at=None) | Q(rung_at__lt=now - UNANSWERED)).order_by("available_at")
+    rows = list(due.select_related("run__chain")[:_MOST])
+    if not rows:
+        return
+    queues = list({row.queue for row in rows})
+    queued = Counter(waiting.filter(queue__in=queues).values_list("queue", flat=True))
+    # A long queue is no lost bell: ring only as many as there are more rows than messages.
+    missing = Counter({name: queued[name] - length for name, length in queue_lengths(queues).items()})
+    for row in rows:
+        if row.rung_at is not None and missing[row.queue] <= 0:
+            continue
+        missing[row.queue] -= 1
+        changed = Invocation.objects.filter(id=row.id, state=State.QUEUED, rung_at=row.rung_at)
+        if changed.update(rung_at=now) == 1:  # otherwise it was claimed, or another reconciler rings it
+            chain = row.run.chain.name
+            doorbell.send(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))

@@ -1,0 +1,39 @@
+"""The file store as the code of one run sees it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID
+
+from django.db import connection
+
+import chainlets
+from webapp.files.services import as_handle, local_path, store_local
+from webapp.runs.models import Run
+
+# Django refuses database work on a thread that runs an event loop, and chainlets do run on one.
+_threads = ThreadPoolExecutor(2, thread_name_prefix="run-files")
+
+
+class RunFiles:
+    """Finds a run's files and takes those that its chainlets make."""
+
+    def __init__(self, run_id: UUID) -> None:
+        self._run_id = run_id
+
+    def path(self, file_id: str) -> Path:
+        """Where the bytes lie."""
+        return local_path(file_id=file_id)
+
+    def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> chainlets.File:
+        """Move a file into the store, as the run's own."""
+        return _threads.submit(self._add, path, name, media_type, keep).result()
+
+    def _add(self, path: Path, name: str, media_type: str, keep: bool) -> chainlets.File:  # noqa: FBT001 (from `add` only)
+        try:
+            owner_id = Run.objects.values_list("owner_id", flat=True).get(id=self._run_id)
+            stored = store_local(
+                run_id=self._run_id, owner_id=owner_id, path=path, name=name, media_type=media_type, keep=keep
+            )
+            return as_handle(stored)
+        finally:
+            connection.close()

@@ -1,0 +1,221 @@
+"""What people and programs do with runs: start, cancel, resume, delete, read their history."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pydantic
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from chainlets import File
+from chainlets.files import resolve_files
+from chainlets.graph import Chain
+from chainlets.runtime.journal import input_hash
+from webapp.catalog.services import current_catalog
+from webapp.errors import NotFound
+from webapp.files.models import File as StoredFile
+from webapp.files.services import delete_file, delete_files_of, file_ids_in, handle
+from webapp.fleet.services import served_queues
+from webapp.runs import clock, history, transitions
+from webapp.runs.errors import (
+    IdempotencyConflict,
+    InputInvalid,
+    RunAlreadyFinal,
+    RunNotResumable,
+    UnknownChain,
+)
+from webapp.runs.history import NewEvent
+from webapp.runs.models import OPEN, Event, Invocation, Run, State
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedRun:
+    """A run, and whether this request made it."""
+
+    run: Run
+    created: bool
+
+
+def start_run(
+    *, user: User, chain: str, input: JsonObject, title: str = "", idempotency_key: str | None = None  # noqa: A002 (the API's word)
+) -> StartedRun:
+    """Accept a run: validated, committed, and only then announced to the workers.
+
+    Args:
+        user: whose run it is; file ids in the input must be theirs.
+        chain: its name.
+        input: arguments of the entrypoint by name; a file is the id of an upload.
+        title: for people; the first file's name if empty.
+        idempotency_key: the same key with the same request gives the first run again.
+
+    Raises:
+        UnknownChain: there is none of that name.
+        InputInvalid: by field, what does not fit.
+        IdempotencyConflict: the key was used for another request.
+    """
+    catalog = current_catalog()
+    loaded = catalog.chains.get(chain)
+    if loaded is None:
+        raise UnknownChain(f"There is no chain called {chain!r}. GET /api/chains lists those there are.")
+    digest = input_hash([chain, input, title])
+    earlier = _earlier(user, idempotency_key, digest)
+    if earlier is not None:
+        return StartedRun(run=earlier, created=False)
+    arguments = _validated(loaded, input, user)
+    version = catalog.versions[chain]
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(
+                owner=user,
+                chain=version.chain,
+                version=version,
+                title=(title or _title(arguments) or chain)[:255],
+                input=input,
+                idempotency_key=idempotency_key,
+                input_digest=digest,
+            )
+            _announce(run, loaded, arguments)
+    except IntegrityError:
+        # The same key came twice at the same moment, and the other request was first.
+        first = _earlier(user, idempotency_key, digest)
+        if first is None:
+            raise
+        return StartedRun(run=first, created=False)
+    run.refresh_from_db()
+    return StartedRun(run=run, created=True)
+
+
+def cancel_run(*, run: Run, by: str) -> Run:
+    """End a run and everything below it; what had finished is kept for a resume.
+
+    Raises:
+        RunAlreadyFinal: it had ended.
+    """
+    with transaction.atomic():
+        history.lock_run(run.id)
+        now = clock.now()
+        changed = Run.objects.filter(id=run.id, state__in=OPEN).update(state=State.CANCELLED, ended_at=now)
+        if changed != 1:
+            raise RunAlreadyFinal
+        roots = Invocation.objects.filter(run=run, parent=None).values_list("id", flat=True)
+        transitions.cancel_tree(run_id=run.id, ids=list(roots), now=now)
+        history.append(run_id=run.id, events=[NewEvent(type="run.cancelled", data={"by": by})], at=now)
+    run.refresh_from_db()
+    return run
+
+
+def resume_run(*, run: Run, by: str) -> Run:
+    """Go on with a failed or cancelled run; calls that had finished are not made again.
+
+    Raises:
+        RunNotResumable: it is in another state, or its chain is gone.
+    """
+    if run.chain.name not in current_catalog().chains:
+        raise RunNotResumable(f"The chain {run.chain.name!r} is not there any more. Put it back, then resume.")
+    with transaction.atomic():
+        history.lock_run(run.id)
+        now = clock.now()
+        ended = Run.objects.filter(id=run.id, state__in=(State.FAILED, State.CANCELLED))
+        if ended.update(state=State.QUEUED, error=None, ended_at=None) != 1:
+            raise RunNotResumable
+        history.append(run_id=run.id, events=[NewEvent(type="run.resumed", data={"by": by})], at=now)
+        root = Invocation.objects.get(run=run, parent=None)
+        transitions.requeue_ended(invocation=root, now=now)
+    run.refresh_from_db()
+    return run
+
+
+def delete_run(*, run: Run, by: str) -> None:
+    """Remove a run, what it made, and the uploads that no other run uses; a running one is cancelled first."""
+    inputs = file_ids_in(run.input)
+    with transaction.atomic():
+        try:
+            cancel_run(run=run, by=by)
+        except RunAlreadyFinal:
+            pass  # it ended by itself: nothing to stop
+        delete_files_of(run_id=run.id)
+        Run.objects.filter(id=run.id).delete()
+        others = Run.objects.filter(owner_id=run.owner_id).values_list("input", flat=True) if inputs else []
+        unused = inputs - {found for value in others for found in file_ids_in(value)}
+        for file in StoredFile.objects.filter(owner_id=run.owner_id, id__in=unused, run=None):
+            delete_file(file=file)
+
+
+def events_after(*, run_id: UUID, after: int, limit: int) -> list[Event]:
+    """The next events of a run after number `after`, at most `limit`."""
+    return list(Event.objects.filter(run_id=run_id, seq__gt=after).order_by("seq")[:limit])
+
+
+def waiting_for(*, run: Run) -> list[dict[str, Any]]:
+    """Queues that calls of this run wait on and that no live worker serves: [{queue, count}]."""
+    if run.state not in OPEN:
+        return []
+    counts: dict[str, int] = {}
+    for queue in Invocation.objects.filter(run=run, state=State.QUEUED).values_list("queue", flat=True):
+        counts[queue] = counts.get(queue, 0) + 1
+    served = served_queues(now=clock.now()) if counts else set()
+    return [{"queue": queue, "count": count} for queue, count in sorted(counts.items()) if queue not in served]
+
+
+def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
+    now = clock.now()
+    entrypoint = loaded.entrypoint
+    root = Invocation.objects.create(
+        run=run,
+        chainlet=entrypoint.name,
+        queue=entrypoint.queue,
+        input=arguments,
+        input_hash=input_hash(arguments),
+        available_at=now,
+        rung_at=now,
+        created_at=now,
+    )
+    created = {"chain": loaded.name, "version": run.version.number, "title": run.title}
+    queued = {"chainlet": root.chainlet, "parent": None, "queue": root.queue, "attempt": 0}
+    events = [
+        NewEvent(type="run.created", data=created),
+        NewEvent(type="invocation.queued", invocation_id=root.id, data=queued),
+    ]
+    history.append(run_id=run.id, events=events, at=now)
+    transitions.ring(root)
+
+
+def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:
+    def resolve(file_id: str) -> File:
+        try:
+            return handle(owner_id=user.pk, file_id=file_id)
+        except NotFound as error:
+            msg = f"There is no file with the id {file_id[:60]!r}. Upload it first: POST /api/files."
+            raise ValueError(msg) from error
+
+    model = loaded.entrypoint.endpoint.input_model
+    try:
+        with resolve_files(resolve):
+            return model.model_validate(values).model_dump(mode="json")
+    except pydantic.ValidationError as error:
+        faults: dict[str, list[str]] = {}
+        for fault in error.errors(include_url=False, include_context=False):
+            field = ".".join(str(part) for part in fault["loc"]) or "input"
+            faults.setdefault(field, []).append(fault["msg"].removeprefix("Value error, "))
+        listed = ", ".join(f"`{field}`" for field in faults)
+        detail = f"The input does not fit the chain {loaded.name!r}: look at {listed}."
+        raise InputInvalid(detail, errors=faults) from error
+
+
+def _earlier(user: User, key: str | None, digest: str) -> Run | None:
+    if key is None:
+        return None
+    run = Run.objects.filter(owner=user, idempotency_key=key).first()
+    if run is not None and run.input_digest != digest:
+        raise IdempotencyConflict
+    return run
+
+
+def _title(arguments: JsonObject) -> str:
+    for value in arguments.values():
+        if isinstance(value, dict) and {"id", "name", "sha256"} <= value.keys():
+            return str(value["name"])
+    return ""
