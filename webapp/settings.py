@@ -13,7 +13,8 @@ MODELS_DIR = env.folder("CHAINLETS_MODELS_DIR", DATA_DIR / "models")
 DEBUG = env.flag("DEBUG")
 PORT = env.number("PORT", 8000, minimum=1)
 SECRET_KEY = env.kept_secret("SECRET_KEY", DATA_DIR / "secret_key")
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# This machine's own names always count: the supervisor and health checks ask by them.
+ALLOWED_HOSTS = [*env.names("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
 HTTPS_ONLY = env.flag("HTTPS_ONLY")
 
 # What runs, and where.
@@ -23,6 +24,7 @@ WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
 PRELOAD = env.names("PRELOAD", "transcribe.WhisperModel")
 WORKER_PROCESSES = env.number("WORKER_PROCESSES", 0)  # 0: one for each core, at most 4
 REDIS_URL = env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0"
+BROKER_PREFIX = "chainlets."  # before the name of every queue in the broker
 MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 4 * 1024**3, minimum=1)
 ADMIN_PASSWORD = env.secret("ADMIN_PASSWORD")
 ADMIN_API_KEY = env.secret("ADMIN_API_KEY")
