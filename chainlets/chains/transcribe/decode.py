@@ -88,17 +88,19 @@ def decode_file(
     *,
     pcm: Path,
     peaks: Path,
+    rate: int = SAMPLE_RATE,
     limits: Limits | None = None,
     span: tuple[float, float] | None = None,
     on_progress: Callable[[float, float | None], None] = lambda _done, _declared: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sound:
-    """Decode a stranger's file to 16-bit samples at `SAMPLE_RATE` in `pcm`, and its outline to `peaks`.
+    """Decode a stranger's file to 16-bit mono samples in `pcm`, and its outline to `peaks`.
 
     Args:
         path: the file; its name means nothing.
         pcm: where the samples go.
         peaks: where the outline goes, as JSON.
+        rate: samples a second to make.
         limits: by default those of the environment.
         span: seconds from and to; only these samples are kept, and nothing after them is decoded.
         on_progress: called with seconds decoded and seconds declared, a few times a second.
@@ -116,11 +118,12 @@ def decode_file(
         "format": _container_format(first_bytes),
         "pcm": str(pcm),
         "peaks": str(peaks),
-        "max_samples": int(limits.audio * SAMPLE_RATE),
+        "rate": rate,
+        "max_samples": int(limits.audio * rate),
         "too_long": f"The recording is longer than {clock(limits.audio)}, the most that is taken. Cut it into parts.",
         "cpu_seconds": int(limits.wall),
         "declared": wav_seconds(first_bytes),
-        "span": [round(edge * SAMPLE_RATE) for edge in span] if span else None,
+        "span": [round(edge * rate) for edge in span] if span else None,
     }
     errors = pcm.with_name("decode.stderr")
     with errors.open("wb") as stderr, _child(job, stderr) as child:
@@ -128,7 +131,7 @@ def decode_file(
             last = _listen(child, limits=limits, on_progress=on_progress, cancelled=cancelled)
         finally:
             child.kill()  # no harm where it has ended; the `with` waits for it
-    return _verdict(last, errors=errors, exit_code=child.returncode)
+    return _verdict(last, errors=errors, exit_code=child.returncode, rate=rate)
 
 
 def _container_format(first_bytes: bytes) -> str:
@@ -222,7 +225,7 @@ def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
                 yield json.loads(line)
 
 
-def _verdict(last: dict[str, Any], *, errors: Path, exit_code: int) -> Sound:
+def _verdict(last: dict[str, Any], *, errors: Path, exit_code: int, rate: int) -> Sound:
     if "rejected" in last:
         raise chains.InputRejected(str(last["rejected"]))
     if "no_room" in last:
@@ -242,13 +245,13 @@ def _verdict(last: dict[str, Any], *, errors: Path, exit_code: int) -> Sound:
         heard=int(done["heard"]),
         declared=done["declared"],
         peaks_per_second=float(done["per_second"]),
-        warnings=_warnings(done),
+        warnings=_warnings(done, rate=rate),
     )
 
 
-def _warnings(done: dict[str, Any]) -> list[str]:
+def _warnings(done: dict[str, Any], *, rate: int) -> list[str]:
     found = []
-    seconds, declared = done["samples"] / SAMPLE_RATE, done["declared"]
+    seconds, declared = done["heard"] / rate, done["declared"]
     if declared is not None and declared - seconds > max(1.0, declared * done["tolerance"]):
         found.append(f"The file says it is {clock(declared)} long, but only {clock(seconds)} could be decoded.")
     elif done["damaged"]:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import av
     import numpy as np
 
-RATE = 16_000
 MIN_SOURCE_RATE, MAX_SOURCE_RATE = 4_000, 192_000
 MAX_CHANNELS = 8
 MAX_PEAKS = 8_000
@@ -54,10 +53,16 @@ class Rejected(Exception):  # noqa: N818 (it is an outcome, not a fault of ours)
 class Peaks:
     """The loudest sample of each stretch of time, at most MAX_PEAKS of them whatever the length."""
 
-    def __init__(self) -> None:
-        self.samples_each = RATE // 50
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self.samples_each = rate // 50
         self._values: list[int] = []
         self._height = self._filled = 0  # of the stretch under way
+
+    @property
+    def per_second(self) -> float:
+        """How many stretches there are in a second, by now."""
+        return self._rate / self.samples_each
 
     def add(self, samples: np.ndarray) -> None:
         """Take the next samples, 16-bit."""
@@ -79,7 +84,7 @@ class Peaks:
     def as_json(self) -> dict[str, Any]:
         """Heights from 0 to 100 and how many there are per second."""
         heights = [*self._values, self._height] if self._filled else self._values
-        return {"per_second": RATE / self.samples_each, "peaks": [height * 100 // 32_768 for height in heights]}
+        return {"per_second": self.per_second, "peaks": [height * 100 // 32_768 for height in heights]}
 
 
 class Sink:
@@ -92,7 +97,7 @@ class Sink:
         self._first, self._last = job["span"] or (0, self._max_samples)
         self.heard = 0  # samples decoded, wanted or not
         self.samples = 0  # samples written
-        self.peaks = Peaks()
+        self.peaks = Peaks(job["rate"])
 
     @property
     def full(self) -> bool:
@@ -116,7 +121,7 @@ def main(job: dict[str, Any]) -> None:
 
     Args:
         job: `path` and `format` of the source; `pcm` and `peaks`, where the results go;
-            `max_samples` and the sentence `too_long` for more; `span`, the samples wanted, or None
+            `rate`, samples a second to make; `max_samples` and the sentence `too_long` for more; `span`, the samples wanted, or None
             for all; `declared`, seconds by the header where FFmpeg would not say; `cpu_seconds`.
     """
     die_with_parent()
@@ -128,7 +133,7 @@ def main(job: dict[str, Any]) -> None:
         with Path(job["pcm"]).open("wb") as out:
             sink = Sink(out, job)
             with open_safely(job["path"], job["format"]) as container:
-                facts = decode(container, sink, declared=job["declared"])
+                facts = decode(container, sink, rate=job["rate"], declared=job["declared"])
         Path(job["peaks"]).write_text(json.dumps(sink.peaks.as_json()))
     except Rejected as reason:
         say({"rejected": str(reason)})
@@ -142,7 +147,7 @@ def main(job: dict[str, Any]) -> None:
             raise
         say({"no_room": True})
     else:
-        say({"done": facts | {"heard": sink.heard, "samples": sink.samples, "per_second": RATE / sink.peaks.samples_each}})
+        say({"done": facts | {"heard": sink.heard, "samples": sink.samples, "per_second": sink.peaks.per_second}})
 
 
 def open_safely(path: str, container_format: str) -> av.container.InputContainer:
@@ -164,7 +169,7 @@ def open_safely(path: str, container_format: str) -> av.container.InputContainer
         raise Rejected(UNREADABLE) from None
 
 
-def decode(container: av.container.InputContainer, sink: Sink, *, declared: float | None) -> dict[str, Any]:
+def decode(container: av.container.InputContainer, sink: Sink, *, rate: int, declared: float | None) -> dict[str, Any]:
     """Decode the first audio stream into the sink; what was odd about it comes back."""
     import av
 
@@ -181,7 +186,7 @@ def decode(container: av.container.InputContainer, sink: Sink, *, declared: floa
         raise Rejected(msg)
     check_sound(codec.sample_rate, codec.layout.nb_channels)
     declared = declared or declared_seconds(container, stream)
-    resampler = Resampler()
+    resampler = Resampler(rate)
     damaged, in_damage, last_said = 0, False, 0.0
     for packet in packets(container, stream):
         try:
@@ -201,7 +206,7 @@ def decode(container: av.container.InputContainer, sink: Sink, *, declared: floa
         in_damage = broken
         if (now := time.monotonic()) - last_said > 0.2:
             last_said = now
-            say({"at": sink.heard / RATE, "of": declared})
+            say({"at": sink.heard / rate, "of": declared})
     for samples in resampler.rest():
         sink.add(samples)
     if sink.heard == 0:
@@ -232,9 +237,10 @@ def packets(container: av.container.InputContainer, stream: av.AudioStream) -> I
 
 
 class Resampler:
-    """Turns frames of any rate, layout and format, even changing ones, into 16 kHz mono."""
+    """Turns frames of any rate, layout and format, even changing ones, into one of a fixed rate, mono."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
         self._shape: tuple[str, str, int] | None = None
         self._inner: av.AudioResampler | None = None
 
@@ -245,7 +251,7 @@ class Resampler:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if shape != self._shape:
             yield from self.rest()
-            self._inner = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+            self._inner = av.AudioResampler(format="s16", layout="mono", rate=self._rate)
             self._shape = shape
         frame.pts = None  # a lying clock must not make the resampler invent or drop samples
         yield from self._out(frame)
