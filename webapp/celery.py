@@ -15,7 +15,6 @@ from celery import Celery
 from django.apps import apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
-os.environ.setdefault("CELERY_CUSTOM_WORKER_POOL", "chainlets.runtime.pool:ChainletPool")
 if not apps.ready:
     django.setup(set_prefix=False)
 
@@ -135,6 +134,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_consumer="chainlets.runtime.tasks:ChainletsConsumer",
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     worker_send_task_events=False,
     worker_enable_remote_control=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -192,7 +192,7 @@ class Engine:
             await self._commit(lambda store: store.succeed(fence=claim.fence, result=output))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
             execution.close()
-            if not execution.cancelled():
+            if isinstance(error, _TooLateError) or not execution.cancelled():
                 await self._record_failure(claim, error)
         finally:
             del self._held[invocation_id]
@@ -210,11 +210,12 @@ class Engine:
             limit = limit + _BLOCKED_LOOP_GRACE_S if limit is not None else None
         else:
             running = self._threads.submit(execution.run_sync, instance, arguments)
-        await asyncio.wait([asyncio.wrap_future(running)], timeout=limit)
-        if not running.done():
+        wrapped = asyncio.wrap_future(running)
+        await asyncio.wait([wrapped], timeout=limit)
+        if not wrapped.done():
             execution.cancel(ending=False)
             raise _TooLateError(execution.timeout_message)
-        return running.result()
+        return wrapped.result()
 
     async def _claim(self, invocation_id: UUID) -> Claim | None:
         return await self._commit(lambda store: store.claim(invocation_id=invocation_id, worker=self.identity))

@@ -32,4 +32,4 @@ def call_id(*, parent: UUID, chainlet: str, digest: str, occurrence: int) -> UUI
         occurrence: 0 for the first call of this kind in the attempt, 1 for the second, …
     """
     key = hashlib.sha256(f"{parent}|{chainlet}|{digest}|{occurrence}".encode()).digest()
-    return UUID(bytes=key[:16], version=8)
+    return UUID(bytes=key[:16], version=5)

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import warnings
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -40,12 +41,16 @@ class Command(BaseCommand):
             sys.stderr.write("ready\n")
             sys.stderr.flush()
 
+        from celery.platforms import SecurityWarning  # noqa: PLC0415
         from celery.signals import worker_ready  # noqa: PLC0415
+
+        # Celery warns root because of pickle; we accept JSON only.
+        warnings.simplefilter("ignore", SecurityWarning)
 
         worker_ready.connect(ready, weak=False)
         worker = app.Worker(
             hostname=f"{options['name']}-{os.getpid()}@{socket.gethostname()}",
-            pool="custom",
+            pool="chainlets.runtime.pool:ChainletPool",
             concurrency=options["concurrency"],
             queues=matching(patterns, loaded_chains().queues) or ["gpu.any"],
             without_gossip=True,
