@@ -28,7 +28,7 @@ class ApiKeyAdmin(KeyAdmin):
     actions = ["revoke"]
     readonly_fields = ["prefix", "created_at", "last_used_at", "revoked_at"]
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:  # noqa: ARG002
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:  # noqa: ARG002
         """A new key needs a user, a name and perhaps an end; the rest follows."""
         wanted = ["user", "name", "expires_at"]
         return wanted if obj is None else [*wanted, *self.readonly_fields]

@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 
 MARK = "ck"
 _PREFIX_LENGTH = 10  # characters of the shown part
 _SECRET_BYTES = 32
+_OURS = re.compile(rf"({MARK}_[0-9a-f]{{{_PREFIX_LENGTH}}})_[\w-]{{40,}}$", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +32,9 @@ def parts_of(key: str, *, pepper: str) -> KeyParts:
     theirs is made from their hash.
     """
     digest = hmac.new(pepper.encode(), key.encode(), hashlib.sha256).hexdigest()
-    pieces = key.split("_", 2)
-    if len(pieces) == 3 and pieces[0] == MARK and len(pieces[1]) == _PREFIX_LENGTH:
-        return KeyParts(prefix=f"{MARK}_{pieces[1]}", hash=digest)
+    made_here = _OURS.match(key)
+    if made_here:
+        return KeyParts(prefix=made_here[1], hash=digest)
     shown = hmac.new(pepper.encode(), f"prefix:{key}".encode(), hashlib.sha256).hexdigest()
     return KeyParts(prefix=f"own_{shown[:12]}", hash=digest)
 

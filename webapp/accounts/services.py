@@ -101,7 +101,9 @@ def ensure_admin() -> FirstLogin | None:
 
 def _make_admin() -> FirstLogin:
     password = None if settings.ADMIN_PASSWORD else secrets.token_urlsafe(12)
-    admin = get_user_model().objects.create_superuser(username=ADMIN, password=password or settings.ADMIN_PASSWORD)
+    admin = get_user_model().objects.create_superuser(
+        username=ADMIN, password=password or settings.ADMIN_PASSWORD
+    )
     key = None if settings.ADMIN_API_KEY else create_key(user=admin, name="first start").key
     return FirstLogin(username=ADMIN, password=password, key=key)
 
@@ -116,4 +118,6 @@ def _know_environment_key(admin: User, key: str) -> None:
 
 def _keep(*, user: User, name: str, key: str, expires_at: datetime | None) -> ApiKey:
     parts = parts_of(key, pepper=settings.SECRET_KEY)
-    return ApiKey.objects.create(user=user, name=name, prefix=parts.prefix, hash=parts.hash, expires_at=expires_at)
+    return ApiKey.objects.create(
+        user=user, name=name, prefix=parts.prefix, hash=parts.hash, expires_at=expires_at
+    )

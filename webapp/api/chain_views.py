@@ -21,7 +21,9 @@ class Chains(APIView):
         return Response(
             {
                 "results": [one_chain(catalog.versions[name]) for name in sorted(catalog.versions)],
-                "problems": [{"file": problem.file, "message": problem.message} for problem in catalog.problems],
+                "problems": [
+                    {"file": problem.file, "message": problem.message} for problem in catalog.problems
+                ],
                 "next": None,
             },
         )

@@ -34,7 +34,9 @@ class Files(APIView):
     def post(self, request: Request) -> Response:
         """Store one recording. What it is, its first bytes decide."""
         if not (request.content_type or "").startswith("multipart/form-data"):
-            raise UnsupportedMediaType(request.content_type, "Send the file as multipart/form-data in the field `file`.")
+            raise UnsupportedMediaType(
+                request.content_type, "Send the file as multipart/form-data in the field `file`."
+            )
         file = receive_upload(owner=user_of(request), request=request._request)  # noqa: SLF001
         return Response(FileShape(file).data, status=201, headers={"Location": f"/api/files/{file.id}"})
 
@@ -60,10 +62,15 @@ class FileContent(APIView):
     @extend_schema(
         operation_id="files_content",
         parameters=[
-            OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="one range, as `bytes=0-499`"),
+            OpenApiParameter(
+                "Range", str, OpenApiParameter.HEADER, description="one range, as `bytes=0-499`"
+            ),
             OpenApiParameter("download", str, description="any value: save it instead of playing it"),
         ],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, (206, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+        },
     )
     def get(self, request: Request, file_id: UUID) -> HttpResponseBase:
         """The bytes, or the range that is asked for."""

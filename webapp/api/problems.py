@@ -5,7 +5,14 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, UnreadablePostError
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.views import defaults
 from django.views.csrf import csrf_failure
 from rest_framework import exceptions
@@ -25,7 +32,9 @@ _DETAILS = {
 }
 
 
-def problem(*, status: int, code: str, detail: str, errors: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+def problem(
+    *, status: int, code: str, detail: str, errors: Mapping[str, list[str]] | None = None
+) -> dict[str, Any]:
     """The body of one error."""
     return {
         "type": "about:blank",
@@ -74,7 +83,9 @@ def _body_of(error: Exception) -> dict[str, Any] | None:
 
 def _invalid(error: exceptions.ValidationError) -> dict[str, Any]:
     errors = dict(_flat(error.detail))
-    detail = "; ".join(f"{field}: {' '.join(texts)}" if field else " ".join(texts) for field, texts in errors.items())
+    detail = "; ".join(
+        f"{field}: {' '.join(texts)}" if field else " ".join(texts) for field, texts in errors.items()
+    )
     return problem(status=422, code="invalid", detail=detail, errors=errors)
 
 

@@ -50,12 +50,16 @@ class Runs(APIView):
         given = request.headers.get("Idempotency-Key")
         key = _IdempotencyKey(data={} if given is None else {"key": given})
         key.is_valid(raise_exception=True)
-        started = start_run(user=user_of(request), idempotency_key=key.validated_data.get("key"), **form.validated_data)
+        started = start_run(
+            user=user_of(request), idempotency_key=key.validated_data.get("key"), **form.validated_data
+        )
         status = 202 if started.created else 200
         location = f"/api/runs/{started.run.id}"
         return Response(one_run(started.run), status=status, headers={"Location": location})
 
-    @extend_schema(operation_id="runs_list", parameters=[_RunFilter], responses=RunShape(many=True), filters=True)
+    @extend_schema(
+        operation_id="runs_list", parameters=[_RunFilter], responses=RunShape(many=True), filters=True
+    )
     def get(self, request: Request) -> Response:
         """Newest first."""
         wanted = _RunFilter(data=request.query_params)
@@ -105,7 +109,9 @@ class RunInvocations(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """Every call of a chainlet in this run, with its attempts."""
         pages = OldestFirst()
-        page = pages.paginate_queryset(run_of(request, run_id).invocations.prefetch_related("attempts"), request, self)
+        page = pages.paginate_queryset(
+            run_of(request, run_id).invocations.prefetch_related("attempts"), request, self
+        )
         return pages.get_paginated_response(InvocationShape(page, many=True).data)
 
 

@@ -1,5 +1,7 @@
 """Logging in and out with a browser."""
 
+from typing import NoReturn
+
 from django.conf import settings
 from django.contrib.auth import logout
 from django.middleware.csrf import get_token
@@ -23,7 +25,9 @@ class Session(APIView):
         """The user, a CSRF token for later requests, and what this server takes and has."""
         return Response(_session(request))
 
-    def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> None:
+    def permission_denied(
+        self, request: Request, message: str | None = None, code: str | None = None
+    ) -> NoReturn:
         """Refuse, but with the CSRF cookie set, which the page needs after the login."""
         get_token(request._request)  # noqa: SLF001 (DRF offers no other way to it)
         super().permission_denied(request, message, code)
@@ -50,7 +54,9 @@ class Login(APIView):
 class Logout(APIView):
     """Ends a session."""
 
-    @extend_schema(operation_id="session_logout", request=None, responses={204: OpenApiResponse(description="Done")})
+    @extend_schema(
+        operation_id="session_logout", request=None, responses={204: OpenApiResponse(description="Done")}
+    )
     def post(self, request: Request) -> Response:
         """Forget the session on the server; the cookie is worthless from then on."""
         logout(request._request)  # noqa: SLF001

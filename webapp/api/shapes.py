@@ -20,7 +20,9 @@ class ProblemShape(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
-    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
+    errors = serializers.DictField(  # type: ignore[assignment]  # the problem's own word
+        child=serializers.ListField(child=serializers.CharField())
+    )
 
 
 class FileShape(serializers.ModelSerializer[File]):
@@ -127,7 +129,7 @@ class EventShape(serializers.ModelSerializer[Event]):
     """One line of a run's history."""
 
     invocation = serializers.UUIDField(source="invocation_id", allow_null=True, read_only=True)
-    data = serializers.JSONField(read_only=True)
+    data = serializers.JSONField(read_only=True)  # type: ignore[assignment]  # the event's own word
 
     class Meta:
         """Fields."""
@@ -160,7 +162,9 @@ class AttemptShape(serializers.ModelSerializer[Attempt]):
 class InvocationShape(serializers.ModelSerializer[Invocation]):
     """One call of one chainlet."""
 
-    parent = serializers.UUIDField(source="parent_id", allow_null=True, read_only=True)
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # the invocation's own word
+        source="parent_id", allow_null=True, read_only=True
+    )
     input = serializers.JSONField(read_only=True)
     output = serializers.JSONField(source="result", read_only=True, allow_null=True)
     error = serializers.JSONField(read_only=True, allow_null=True)
@@ -200,7 +204,9 @@ class GraphShape(serializers.Serializer[Any]):
     """Chainlets, and who calls whom."""
 
     nodes = NodeShape(many=True)
-    edges = serializers.ListField(child=serializers.ListField(child=serializers.CharField(), min_length=2, max_length=2))
+    edges = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField(), min_length=2, max_length=2)
+    )
 
 
 class ChainShape(serializers.Serializer[Any]):

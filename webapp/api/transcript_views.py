@@ -1,7 +1,7 @@
 """Transcripts for saving, in the formats of editors and players."""
 
 from pathlib import PurePath
-from typing import get_args
+from typing import cast, get_args
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -51,11 +51,13 @@ class RunTranscript(APIView):
         run = run_of(request, run_id)
         if fmt not in _MEDIA_TYPES:
             raise NotFound("Transcripts come as txt, srt, vtt, json or tsv.")
-        text = render(_transcript(run), fmt)
+        text = render(_transcript(run), cast("Format", fmt))
         headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         attachment = "download" in request.query_params
         name = clean_name(PurePath(run.title).stem or run.chain.name)
-        headers["Content-Disposition"] = content_disposition_header(attachment, f"{name}.{fmt}") or "attachment"
+        headers["Content-Disposition"] = (
+            content_disposition_header(attachment, f"{name}.{fmt}") or "attachment"
+        )
         return HttpResponse(text, content_type=_MEDIA_TYPES[fmt], headers=headers)
 
 

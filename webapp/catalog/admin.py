@@ -26,7 +26,7 @@ class VersionInline(ReadVersions):
     extra = 0
     can_delete = False
     fields = ["number", "entrypoint", "description", "created_at", "graph_shown", "schemas_shown"]
-    readonly_fields = fields
+    readonly_fields = ["number", "entrypoint", "description", "created_at", "graph_shown", "schemas_shown"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """Nobody: versions come from the source."""
@@ -55,7 +55,10 @@ class ChainAdmin(ReadChains):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Chain]:
         """Count as we read."""
-        counts = {"version_count": Count("versions", distinct=True), "run_count": Count("runs", distinct=True)}
+        counts = {
+            "version_count": Count("versions", distinct=True),
+            "run_count": Count("runs", distinct=True),
+        }
         return super().get_queryset(request).annotate(**counts)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002

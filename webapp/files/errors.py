@@ -15,6 +15,8 @@ WebappError
 
 from webapp.errors import NotFound, WebappError
 
+_STEP = 1024
+
 
 class FileRejected(WebappError):
     """This file cannot be taken."""
@@ -85,7 +87,7 @@ def readable_size(size: int) -> str:
     """Bytes as people write them: 512 bytes, 1.5 MiB, 4 GiB."""
     amount, unit = float(size), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024:
+        if amount < _STEP:
             break
-        amount, unit = amount / 1024, larger
+        amount, unit = amount / _STEP, larger
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"

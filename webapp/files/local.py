@@ -93,7 +93,9 @@ class Incoming:
             os.fsync(self._sink.fileno())
             self._sink.close()
             _move_folder(self._draft, _folder(self._id))
-        return Stored(id=self._id, size=self._size, sha256=self._digest.hexdigest(), media_type=self._media_type)
+        return Stored(
+            id=self._id, size=self._size, sha256=self._digest.hexdigest(), media_type=self._media_type
+        )
 
     def discard(self) -> None:
         """Remove what has been written so far; after `finish` it does nothing."""

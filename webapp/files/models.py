@@ -14,7 +14,9 @@ class File(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="files")
     # The run that made this file; empty for uploads. The run removes its files itself, bytes included.
-    run = models.ForeignKey("runs.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="files")
+    run = models.ForeignKey(
+        "runs.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="files"
+    )
     name = models.CharField(max_length=255)
     size = models.BigIntegerField()
     media_type = models.CharField(max_length=100)

@@ -7,12 +7,13 @@ from pathlib import PurePosixPath
 MAX_LENGTH = 200  # characters
 _FALLBACK = "untitled"
 _KINDS = ("audio/", "video/")
+_JOINER = "\u200d"  # holds composed emoji together
 
 
 def clean_name(name: str) -> str:
     """The last part of the name without control and direction characters, at most 200 characters."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    shown = "".join(sign for sign in last if unicodedata.category(sign)[0] not in "C" or sign == "\u200d")
+    shown = "".join(sign for sign in last if unicodedata.category(sign)[0] != "C" or sign == _JOINER)
     shown = " ".join(shown.split())
     if shown in {"", ".", ".."}:
         return _FALLBACK

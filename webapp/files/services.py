@@ -38,7 +38,9 @@ def record_upload(*, owner: User, name: str, incoming: local.Incoming) -> File:
     return _record(incoming.finish(), owner_id=owner.pk, run_id=None, name=name, keep=True)
 
 
-def store_local(*, run_id: UUID | None, owner_id: int, path: Path, name: str, media_type: str, keep: bool) -> File:
+def store_local(
+    *, run_id: UUID | None, owner_id: int, path: Path, name: str, media_type: str, keep: bool
+) -> File:
     """Move a file that a run made into the store.
 
     Args:
@@ -148,13 +150,20 @@ def _delete(files: QuerySet[File]) -> None:
     with transaction.atomic():
         ids = list(files.values_list("id", flat=True))
         File.objects.filter(id__in=ids).delete()
-        transaction.on_commit(lambda: [local.remove(file_id) for file_id in ids])
+        transaction.on_commit(lambda: _remove_bytes(ids))
+
+
+def _remove_bytes(ids: Iterable[UUID]) -> None:
+    for file_id in ids:
+        local.remove(file_id)
 
 
 def _in_use(*, owner_id: int) -> set[UUID]:
-    from webapp.runs.models import Run  # noqa: PLC0415 (runs and files know each other's services)
+    from webapp.runs.models import Run
 
-    inputs = Run.objects.filter(owner_id=owner_id, state__in=("queued", "running")).values_list("input", flat=True)
+    inputs = Run.objects.filter(owner_id=owner_id, state__in=("queued", "running")).values_list(
+        "input", flat=True
+    )
     return {found for value in inputs for found in file_ids_in(value)}
 
 

@@ -7,7 +7,7 @@ over piece by piece, and every other body is small or refused.
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +18,8 @@ from webapp.api.problems import bare_response
 UPLOAD_PATH = "/api/files"
 IDLE_LIMIT = 60.0  # seconds without a byte until an upload is given up
 
-Message = MutableMapping[str, Any]
+Message = Mapping[str, Any]
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -75,7 +76,7 @@ class LiveBody(io.RawIOBase):
 class StreamingHandler(ASGIHandler):
     """Django's handler with live bodies for uploads and a size limit for all others."""
 
-    async def handle(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if _is_upload(scope):
             body = LiveBody(receive)
@@ -130,5 +131,5 @@ class _LimitedReceive:
         return message
 
 
-def _is_upload(scope: MutableMapping[str, Any]) -> bool:
-    return scope["method"] == "POST" and scope["path"].rstrip("/") == UPLOAD_PATH
+def _is_upload(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"].rstrip("/") == UPLOAD_PATH)

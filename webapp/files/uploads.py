@@ -8,7 +8,6 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest, UnreadablePostError
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
-from django.utils.datastructures import MultiValueDict
 
 from webapp.files.errors import FileMissing, FileRejected, FileTooLarge, UploadBroken
 from webapp.files.local import Incoming
@@ -77,6 +76,3 @@ class _ToDisk(FileUploadHandler):
 
     def upload_interrupted(self) -> NoReturn:
         raise UploadBroken
-
-    def upload_complete(self) -> MultiValueDict[str, Any] | None:
-        return None

@@ -33,7 +33,9 @@ _SHOWN = 2000  # invocations on a run's page
 def state_mark(state: str) -> SafeString:
     """A state as word, sign and colour."""
     word = state.replace("_", " ")
-    return format_html('<span class="state state-{}"><b aria-hidden="true">{}</b> {}</span>', state, SIGNS[state], word)
+    return format_html(
+        '<span class="state state-{}"><b aria-hidden="true">{}</b> {}</span>', state, SIGNS[state], word
+    )
 
 
 class ReadOnly:
@@ -89,7 +91,9 @@ class RunAdmin(ReadOnly, ReadRuns):
         """Who may cancel and resume other people's runs."""
         return request.user.has_perm("runs.change_run")
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Tell the template which buttons make sense."""
         run: Run | None = kwargs.get("obj")
         may = run is not None and self.has_operate_permission(request)

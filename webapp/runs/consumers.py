@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
 
 from webapp.runs.services import events_after
-from webapp.runs.viewers import may_see, origin_allowed, recognise
+from webapp.runs.viewers import Scope, may_see, origin_allowed, recognise
 
 NOT_LOGGED_IN: Final = 4401
 NO_SUCH_RUN: Final = 4404
@@ -29,10 +29,11 @@ LOOK_AGAIN = 2.0  # seconds without a bell until the next look
 SEND_LIMIT = 15.0  # seconds a client may take for one message
 BATCH = 500  # events read at once
 MESSAGES_LIMIT = 100  # a client has nothing to say; this many may be a mistake
+_MAX_DIGITS = 18  # of a number that every database can compare
 _log = logging.getLogger(__name__)
 
 
-class Unknown(AsyncWebsocketConsumer):
+class Unknown(AsyncWebsocketConsumer):  # type: ignore[misc]
     """There is no such socket."""
 
     channel_layer_alias = ""
@@ -42,7 +43,7 @@ class Unknown(AsyncWebsocketConsumer):
         await self.close(NO_SUCH_RUN)
 
 
-class RunConsumer(AsyncWebsocketConsumer):
+class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Sends a run's events, history first."""
 
     # Channels would end the socket when the broker goes away; ours then lives on by looking.
@@ -79,12 +80,7 @@ class RunConsumer(AsyncWebsocketConsumer):
 
     async def _refusal(self, run_id: UUID | None) -> int | None:
         """The close code for a client that may not, or may no longer, see the run."""
-        viewer = await recognise(self.scope)
-        if viewer is None:
-            return NOT_LOGGED_IN
-        if run_id is None or not await may_see(viewer, run_id):
-            return NO_SUCH_RUN
-        return None
+        return cast("int | None", await database_sync_to_async(_refusal)(self.scope, run_id))
 
     async def _tell(self, run_id: UUID) -> None:
         """Send what is new, then wait for the bell, until the client goes."""
@@ -104,14 +100,14 @@ class RunConsumer(AsyncWebsocketConsumer):
             await self.close(refusal)
         except TimeoutError:  # a message found no room for SEND_LIMIT seconds
             await self.close(TOO_SLOW)
-        except Exception:
+        except Exception:  # noqa: BLE001 (whatever it was, the client hears of it and comes back)
             _log.exception("the socket of run %s ends", run_id)
             await self.close(1011)
 
     async def _send_after(self, run_id: UUID, seq: int) -> int:
         """Send all events after `seq`; the last one's number."""
         while True:
-            messages = await _messages(run_id, seq)
+            messages = await database_sync_to_async(_messages)(run_id, seq)
             for number, text in messages:
                 await asyncio.wait_for(self.send(text_data=text), SEND_LIMIT)
                 seq = number
@@ -136,7 +132,13 @@ class RunConsumer(AsyncWebsocketConsumer):
                 await asyncio.sleep(LOOK_AGAIN)
 
 
-@database_sync_to_async
+def _refusal(scope: Scope, run_id: UUID | None) -> int | None:
+    viewer = recognise(scope)
+    if viewer is None:
+        return NOT_LOGGED_IN
+    return None if run_id is not None and may_see(viewer, run_id) else NO_SUCH_RUN
+
+
 def _messages(run_id: UUID, seq: int) -> list[tuple[int, str]]:
     events = events_after(run_id=run_id, after=seq, limit=BATCH)
     return [(event.seq, json.dumps(event_json(event), ensure_ascii=False)) for event in events]
@@ -156,7 +158,7 @@ def event_json(event: Any) -> dict[str, Any]:
 
 def _after(scope: Any) -> int:
     value = parse_qs(scope["query_string"].decode("latin-1")).get("after", ["0"])[-1]
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else 0
+    return int(value) if value.isascii() and value.isdigit() and len(value) < _MAX_DIGITS else 0
 
 
 def _uuid(text: str) -> UUID | None:

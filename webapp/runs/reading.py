@@ -53,11 +53,10 @@ def took(start: datetime | None, end: datetime | None, *, now: datetime) -> str:
         return "–"
     seconds = max(((end or now) - start).total_seconds(), 0.0)
     minutes, rest = divmod(round(seconds), 60)
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+    hours, left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {left:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
 
 
 def error_chain(error: Any) -> list[dict[str, Any]]:

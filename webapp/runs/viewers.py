@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
@@ -46,7 +45,6 @@ def origin_allowed(scope: Scope) -> bool:
     return origin.netloc.lower() == host != "" and validate_host(split_domain_port(host)[0], allowed)
 
 
-@database_sync_to_async
 def recognise(scope: Scope) -> Viewer | None:
     """The user by key or by session; None if neither is good (any more)."""
     authorization = header(scope, b"authorization")
@@ -62,7 +60,6 @@ def recognise(scope: Scope) -> Viewer | None:
     return Viewer(user_id=user.pk) if user.is_active and user.pk is not None else None
 
 
-@database_sync_to_async
 def may_see(viewer: Viewer, run_id: UUID) -> bool:
     """Whether the run exists and is the viewer's own."""
     return Run.objects.filter(id=run_id, owner_id=viewer.user_id).exists()

@@ -6,7 +6,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 
-class StaticFiles(WhiteNoiseMiddleware):
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise without its file iterators.
 
     Django cannot send those under ASGI without reading them whole, and warns about it each time.
@@ -16,12 +16,9 @@ class StaticFiles(WhiteNoiseMiddleware):
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
         """The file, or the part or the "not modified" that was asked for."""
-        found = WhiteNoiseMiddleware.serve(static_file, request)
-        if not isinstance(found, FileResponse):
-            return found
-        body = b"".join(found.streaming_content)
+        found: FileResponse = WhiteNoiseMiddleware.serve(static_file, request)
+        response = HttpResponse(found.getvalue(), status=found.status_code)
         found.close()
-        response = HttpResponse(body, status=found.status_code)
         for name, value in found.items():
             response[name] = value
         return response
