@@ -25,6 +25,7 @@ class Excerpt(chains.ChainletBase):
     remote_config = chains.RemoteConfig(compute=chains.Compute(cpu_count=1, memory="1Gi"))
 
     async def run_remote(self, audio: chains.File, start: float, end: float) -> chains.File:
+        """Cut from `start` to `end`, both in seconds, 10 minutes apart at most."""
         check_range(start, end)
         return await chains.offload(self._cut, audio, start, end)
 

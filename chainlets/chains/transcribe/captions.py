@@ -31,7 +31,10 @@ def render(transcript: Transcript, fmt: Format) -> str:
                 for number, segment in enumerate(transcript.segments, start=1)
             )
         case "vtt":
-            cues = (f"\n{_cue_times(segment, point='.')}\n{_cue_text(segment.text)}\n" for segment in transcript.segments)
+            cues = (
+                f"\n{_cue_times(segment, point='.')}\n{_cue_text(segment.text)}\n"
+                for segment in transcript.segments
+            )
             return "".join(["WEBVTT\n", *cues])
         case "json":
             return transcript.model_dump_json(indent=2, exclude={"peaks"}) + "\n"

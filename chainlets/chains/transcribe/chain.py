@@ -37,6 +37,14 @@ class Transcribe(chains.ChainletBase):
         task: Task = "transcribe",
         prompt: str | None = None,
     ) -> Transcript:
+        """Transcribe a recording.
+
+        Args:
+            audio: any common audio or video file.
+            language: code of what is spoken, such as "en"; found out by listening if left out.
+            task: write down what is said, or say it in English.
+            prompt: names and words that occur, to get their spelling right.
+        """
         language = _checked(language)
         prompt = prompt.strip()[-_MOST_PROMPT:] if prompt else None
         sound = await self._decode.run_remote(audio)
@@ -44,7 +52,12 @@ class Transcribe(chains.ChainletBase):
         peaks = {"id": sound.peaks.id, "per_second": sound.peaks_per_second}
         chains.emit({"kind": "audio", "duration": duration, "peaks": peaks})
         plan = await self._split.run_remote(sound.pcm, sound.samples)
-        chains.emit({"kind": "plan", "pieces": [[_seconds(piece[0][0]), _seconds(piece[-1][1])] for piece in plan.pieces]})
+        chains.emit(
+            {
+                "kind": "plan",
+                "pieces": [[_seconds(piece[0][0]), _seconds(piece[-1][1])] for piece in plan.pieces],
+            }
+        )
         warnings = list(sound.warnings)
         if not plan.pieces:
             warnings.append("No speech was found.")
@@ -52,19 +65,25 @@ class Transcribe(chains.ChainletBase):
             chains.warn(warning)
         if not plan.pieces:
             chains.progress(duration, duration, "Transcribing")
-            return _transcript(sound, [], language=language or "", probability=float(bool(language)), warnings=warnings)
+            return _transcript(
+                sound, [], language=language or "", probability=float(bool(language)), warnings=warnings
+            )
         probability = 1.0
         if language is None:
             language, probability = await self._heard_language(sound.pcm, plan)
         chains.emit({"kind": "language", "language": language, "probability": probability})
         heard = await self._heard_pieces(sound, plan, language=language, task=task, prompt=prompt)
         written = "en" if task == "translate" else language
-        return _transcript(sound, heard, language=language, written=written, probability=probability, warnings=warnings)
+        return _transcript(
+            sound, heard, language=language, written=written, probability=probability, warnings=warnings
+        )
 
     async def _heard_language(self, pcm: chains.File, plan: Plan) -> tuple[str, float]:
         lengths = [sum(last - first for first, last in piece) for piece in plan.pieces]
         asked = [plan.pieces[index] for index in places_to_ask(lengths)]
-        answers = await asyncio.gather(*(self._whisper.run_remote(pcm, piece, task="language") for piece in asked))
+        answers = await asyncio.gather(
+            *(self._whisper.run_remote(pcm, piece, task="language") for piece in asked)
+        )
         return likeliest([answer.languages for answer in answers])
 
     async def _heard_pieces(
@@ -78,7 +97,9 @@ class Transcribe(chains.ChainletBase):
 
         async def hear(index: int, piece: list[Span]) -> Heard:
             nonlocal done
-            heard = await self._whisper.run_remote(sound.pcm, piece, language=language, task=task, prompt=prompt)
+            heard = await self._whisper.run_remote(
+                sound.pcm, piece, language=language, task=task, prompt=prompt
+            )
             done += _length(piece)
             segments = [segment.model_dump(mode="json") for segment in heard.segments]
             times = {"start": _seconds(piece[0][0]), "end": _seconds(piece[-1][1])}
@@ -103,7 +124,13 @@ def _checked(language: str | None) -> str | None:
 
 
 def _transcript(
-    sound: Decoded, heard: Sequence[Heard], *, language: str, probability: float, warnings: list[str], written: str = ""
+    sound: Decoded,
+    heard: Sequence[Heard],
+    *,
+    language: str,
+    probability: float,
+    warnings: list[str],
+    written: str = "",
 ) -> Transcript:
     segments = in_order(heard)
     return Transcript(

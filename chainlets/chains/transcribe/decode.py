@@ -24,6 +24,7 @@ from chainlets.chains.transcribe.types import SAMPLE_RATE, Decoded
 
 _CHILD = Path(__file__).with_name("decode_child.py")
 _MAX_LINE = 65_536  # bytes; the child's lines are short, so more is not the child we know
+_UNKNOWN_SIZE = 0x7FFF_0000  # written, from here up, by recorders that stream and cannot know it yet
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR")
 
 
@@ -64,6 +65,7 @@ class Decode(chains.ChainletBase):
     remote_config = chains.RemoteConfig(compute=chains.Compute(cpu_count=1, memory="512Mi"))
 
     async def run_remote(self, audio: chains.File) -> Decoded:
+        """Decode a whole file."""
         return await chains.offload(self._decode, audio)
 
     def _decode(self, audio: chains.File) -> Decoded:
@@ -73,7 +75,9 @@ class Decode(chains.ChainletBase):
         def on_progress(done: float, declared: float | None) -> None:
             chains.progress(done, max(done, declared or 0.0), "Decoding")
 
-        sound = decode_file(audio.path(), pcm=pcm, peaks=peaks, on_progress=on_progress, cancelled=chains.cancelled)
+        sound = decode_file(
+            audio.path(), pcm=pcm, peaks=peaks, on_progress=on_progress, cancelled=chains.cancelled
+        )
         return Decoded(
             pcm=chains.File.from_path(pcm, name="audio.pcm", media_type="application/octet-stream"),
             peaks=chains.File.from_path(peaks, name="peaks.json", media_type="application/json", keep=True),
@@ -162,8 +166,8 @@ def wav_seconds(first_bytes: bytes) -> float | None:
         if chunk == b"fmt ":
             bytes_a_second = int.from_bytes(first_bytes[position + 16 : position + 20], "little")
         if chunk == b"data":
-            written_ahead = size >= 0x7FFF_0000  # recorders that stream cannot know the size yet
-            return None if written_ahead or not size or not bytes_a_second else size / bytes_a_second
+            known = 0 < size < _UNKNOWN_SIZE and bytes_a_second
+            return size / bytes_a_second if known else None
         position += 8 + size + size % 2
     return None
 
@@ -172,7 +176,7 @@ def _child(job: dict[str, Any], stderr: Any) -> subprocess.Popen[bytes]:
     # -P keeps this folder, with its `types.py`, off the child's import path. Its environment holds
     # none of our settings, so there is no secret in it to steal.
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return subprocess.Popen(  # noqa: S603 (no shell; the path and the script are ours)
+    return subprocess.Popen(
         [sys.executable, "-P", str(_CHILD), json.dumps(job)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -209,7 +213,7 @@ def _listen(
 
 def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
     """The child's lines as they come, and None whenever a fifth of a second passed without one."""
-    assert child.stdout is not None  # noqa: S101 (it was opened as a pipe)
+    assert child.stdout is not None  # it was opened as a pipe
     pending = b""
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
@@ -253,7 +257,9 @@ def _warnings(done: dict[str, Any], *, rate: int) -> list[str]:
     found = []
     seconds, declared = done["heard"] / rate, done["declared"]
     if declared is not None and declared - seconds > max(1.0, declared * done["tolerance"]):
-        found.append(f"The file says it is {clock(declared)} long, but only {clock(seconds)} could be decoded.")
+        found.append(
+            f"The file says it is {clock(declared)} long, but only {clock(seconds)} could be decoded."
+        )
     elif done["damaged"]:
         places = "1 damaged place was" if done["damaged"] == 1 else f"{done['damaged']} damaged places were"
         found.append(f"{places} left out while decoding, so the times after it may be slightly early.")

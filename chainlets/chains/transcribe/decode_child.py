@@ -32,21 +32,25 @@ MAX_CHANNELS = 8
 MAX_PEAKS = 8_000
 EXTRA_MEMORY = 1 << 30  # bytes of address space beyond what the libraries take
 UNREADABLE = "This file cannot be read as audio. It may be damaged, or cut off before the part that says how to read it."
+TELL_EVERY = 0.2  # seconds
 STUCK_AFTER = 32  # read errors in a row without one packet between them
 
 FORMATS = "wav,w64,aiff,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,aac,amr,asf,caf"
-_PCM = ("alaw", "mulaw", "s8", "u8", *(f"{k}{e}" for k in ("s16", "s24", "s32", "f32", "f64") for e in ("le", "be")))
-CODECS = frozenset(f"pcm_{kind}" for kind in _PCM) | {
-    *("aac", "aac_latm", "ac3", "eac3", "alac", "flac", "vorbis", "opus", "libopus", "speex", "libspeex"),
-    *("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "wmav1", "wmav2", "wmapro", "wmavoice", "wmalossless"),
-    *("amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "gsm", "gsm_ms", "adpcm_ms", "adpcm_ima_wav"),
-    "adpcm_ima_qt",
-}
-# These say how long they are only by their bit rate, which is a guess: None means do not compare.
+CODECS = frozenset(
+    """
+    pcm_alaw pcm_mulaw pcm_s8 pcm_u8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be
+    pcm_f32le pcm_f32be pcm_f64le pcm_f64be adpcm_ms adpcm_ima_wav adpcm_ima_qt gsm gsm_ms
+    mp1 mp1float mp2 mp2float mp3 mp3float aac aac_latm ac3 eac3 alac flac vorbis opus libopus
+    speex libspeex wmav1 wmav2 wmapro wmavoice wmalossless
+    amrnb amrwb libopencore_amrnb libopencore_amrwb
+    """.split()  # noqa: SIM905 (a list would take forty lines)
+)
+# How far the declared length may be off, as a share. Some formats only guess it from the bit rate:
+# None means do not compare.
 TOLERANCE = {"mp3": 0.1, "aac": None, "amr": None}
 
 
-class Rejected(Exception):  # noqa: N818 (it is an outcome, not a fault of ours)
+class Rejected(Exception):
     """The file cannot be decoded; the message is for the user."""
 
 
@@ -94,6 +98,8 @@ class Sink:
         self._out = out
         self._max_samples: int = job["max_samples"]
         self._too_long: str = job["too_long"]
+        self._first: int
+        self._last: int
         self._first, self._last = job["span"] or (0, self._max_samples)
         self.heard = 0  # samples decoded, wanted or not
         self.samples = 0  # samples written
@@ -121,8 +127,9 @@ def main(job: dict[str, Any]) -> None:
 
     Args:
         job: `path` and `format` of the source; `pcm` and `peaks`, where the results go;
-            `rate`, samples a second to make; `max_samples` and the sentence `too_long` for more; `span`, the samples wanted, or None
-            for all; `declared`, seconds by the header where FFmpeg would not say; `cpu_seconds`.
+            `rate`, samples a second to make; `max_samples` and the sentence `too_long` for more;
+            `span`, the samples wanted, or None for all; `declared`, seconds by the header where
+            FFmpeg would not say; `cpu_seconds`.
     """
     die_with_parent()
     leave_the_network()
@@ -139,22 +146,27 @@ def main(job: dict[str, Any]) -> None:
         say({"rejected": str(reason)})
     except MemoryError:
         say({"rejected": "Decoding this file takes more memory than a recording should. It may be damaged."})
-    except (ValueError, OverflowError, RuntimeError):
+    except (av.FFmpegError, ValueError, OverflowError, RuntimeError):
         traceback.print_exc()  # PyAV meets things in a file that it never expected
         say({"rejected": UNREADABLE})
     except OSError as error:
-        if isinstance(error, av.FFmpegError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         say({"no_room": True})
     else:
-        say({"done": facts | {"heard": sink.heard, "samples": sink.samples, "per_second": sink.peaks.per_second}})
+        counts = {"heard": sink.heard, "samples": sink.samples, "per_second": sink.peaks.per_second}
+        say({"done": facts | counts})
 
 
 def open_safely(path: str, container_format: str) -> av.container.InputContainer:
     """Open a local file as one given format, following nothing that it points to."""
     import av
 
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "codec_whitelist": ",".join(sorted(CODECS))}
+    options = {
+        "format_whitelist": FORMATS,
+        "protocol_whitelist": "file",
+        "codec_whitelist": ",".join(sorted(CODECS)),
+    }
     try:
         return av.open(
             f"file:{path}",
@@ -169,42 +181,25 @@ def open_safely(path: str, container_format: str) -> av.container.InputContainer
         raise Rejected(UNREADABLE) from None
 
 
-def decode(container: av.container.InputContainer, sink: Sink, *, rate: int, declared: float | None) -> dict[str, Any]:
+def decode(
+    container: av.container.InputContainer, sink: Sink, *, rate: int, declared: float | None
+) -> dict[str, Any]:
     """Decode the first audio stream into the sink; what was odd about it comes back."""
-    import av
-
-    if not container.streams.audio:
-        msg = "This file holds no sound."
-        raise Rejected(msg)
-    stream = container.streams.audio[0]
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = "all"  # type: ignore[attr-defined]
-    codec = stream.codec_context
-    if codec is None or codec.name not in CODECS:
-        msg = "The sound in this file is stored in a way that is not supported. Convert it, for instance to FLAC or MP3."
-        raise Rejected(msg)
-    check_sound(codec.sample_rate, codec.layout.nb_channels)
+    stream = first_audio(container)
     declared = declared or declared_seconds(container, stream)
     resampler = Resampler(rate)
     damaged, in_damage, last_said = 0, False, 0.0
     for packet in packets(container, stream):
-        try:
-            frames = packet.decode() if packet is not None else []
-            broken = packet is None
-        except av.FFmpegError as error:
-            if isinstance(error, EOFError):
-                continue
-            frames, broken = [], True
-        for frame in frames:
+        frames = frames_of(packet)
+        for frame in frames or ():
             check_sound(frame.sample_rate, frame.layout.nb_channels)
             for samples in resampler.take(frame):
                 sink.add(samples)
         if sink.full:
             break
-        damaged += broken and not in_damage  # a run of bad packets is one damaged place
-        in_damage = broken
-        if (now := time.monotonic()) - last_said > 0.2:
+        damaged += frames is None and not in_damage  # a run of bad packets is one damaged place
+        in_damage = frames is None
+        if (now := time.monotonic()) - last_said > TELL_EVERY:
             last_said = now
             say({"at": sink.heard / rate, "of": declared})
     for samples in resampler.rest():
@@ -213,10 +208,45 @@ def decode(container: av.container.InputContainer, sink: Sink, *, rate: int, dec
         msg = "No sound could be decoded from this file. It may be damaged or cut off."
         raise Rejected(msg)
     tolerance = TOLERANCE.get(container.format.name, 0.02)
-    return {"declared": declared if tolerance is not None else None, "tolerance": tolerance, "damaged": damaged}
+    return {
+        "declared": declared if tolerance is not None else None,
+        "tolerance": tolerance,
+        "damaged": damaged,
+    }
 
 
-def packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.Packet | None]:
+def first_audio(container: av.container.InputContainer) -> av.AudioStream:
+    """The stream to decode; all others, such as pictures, are not even read."""
+    from av.stream import Discard
+
+    if not container.streams.audio:
+        msg = "This file holds no sound."
+        raise Rejected(msg)
+    stream = container.streams.audio[0]
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    codec: Any = stream.codec_context  # None where FFmpeg has no decoder
+    if codec is None or codec.name not in CODECS:
+        msg = "The sound in this file is stored in a way that is not supported. Convert it, for instance to FLAC."
+        raise Rejected(msg)
+    check_sound(codec.sample_rate, codec.layout.nb_channels)
+    return stream
+
+
+def frames_of(packet: Any) -> list[av.AudioFrame] | None:
+    """The frames in a packet, None where it is damaged."""
+    import av
+
+    if packet is None:
+        return None
+    try:
+        return list(packet.decode())
+    except av.FFmpegError as error:
+        return [] if isinstance(error, EOFError) else None
+
+
+def packets(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[Any]:
     """The stream's packets to the end; None stands for a place that could not be read."""
     import av
 
@@ -265,7 +295,7 @@ class Resampler:
     def _out(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
         import av
 
-        assert self._inner is not None  # noqa: S101 (both callers see to it)
+        assert self._inner is not None  # both callers see to it
         try:
             frames = self._inner.resample(frame)
         except (av.FFmpegError, ValueError):

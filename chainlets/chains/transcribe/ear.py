@@ -66,7 +66,9 @@ class Ear:
         ((*likely,),) = self._model.model.detect_language(self._encoded(sound, quiet=LIGHT.quiet))
         return {marker.strip("<|>"): float(probability) for marker, probability in likely}
 
-    def hear(self, sound: np.ndarray, *, language: str, task: Task, prompt: str | None, effort: Effort) -> Take:
+    def hear(
+        self, sound: np.ndarray, *, language: str, task: Task, prompt: str | None, effort: Effort
+    ) -> Take:
         """What is said.
 
         Args:
@@ -78,7 +80,9 @@ class Ear:
         """
         seconds = len(sound) / SAMPLE_RATE
         tokenizer = self._tokenizer(language, task)
-        before = [tokenizer.sot_prev, *tokenizer.encode(f" {prompt.strip()}")[-_MOST_PROMPT:]] if prompt else []
+        before = (
+            [tokenizer.sot_prev, *tokenizer.encode(f" {prompt.strip()}")[-_MOST_PROMPT:]] if prompt else []
+        )
         start = [*before, *tokenizer.sot_sequence]
         most = round(seconds * _TOKENS_A_SECOND.get(language, _TOKENS_A_SECOND_ELSEWHERE)) + 30
         (result,) = self._model.model.generate(
@@ -118,7 +122,9 @@ class Ear:
         import numpy as np
 
         silence = min(quiet, 1.0)
-        features = self._model.feature_extractor(np.pad(sound, (0, round(silence * SAMPLE_RATE))), padding=160)
+        features = self._model.feature_extractor(
+            np.pad(sound, (0, round(silence * SAMPLE_RATE))), padding=160
+        )
         more = round((quiet - silence) * _FRAMES_A_SECOND)
         padded = np.pad(features, ((0, 0), (0, more)), constant_values=features.min())
         return self._model.encode(padded[:, :_MOST_FRAMES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from chainlets.chains.transcribe.quality import UNSPACED
 from chainlets.chains.transcribe.types import Heard, Segment
@@ -52,4 +53,4 @@ def places_to_ask(lengths: Sequence[int], *, most: int = 4) -> list[int]:
     """
     count = min(most, len(lengths))
     bounds = [len(lengths) * part // count for part in range(count + 1)] if count else []
-    return [max(range(first, last), key=lambda index: lengths[index]) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return [max(range(first, last), key=lambda index: lengths[index]) for first, last in pairwise(bounds)]

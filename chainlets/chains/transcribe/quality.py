@@ -16,6 +16,14 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})
 
 _LETTERS_A_WORD = 2  # of those languages
 
+_SURE = -0.6  # mean log-probability; good text lies above
+_HOPELESS = -1.0  # the same; nothing below can be believed
+_DENSE, _VERY_DENSE = 2.1, 2.4  # compression; prose lies below
+_SLOWEST, _FASTEST = 1.0, 5.0  # words a second of speech
+_TAIL = 1.0  # seconds of speech left unheard that matter
+_NOBODY = 0.6  # probability that nobody speaks
+_LONG_RUN = 4  # words that hardly come twice in a row by chance
+
 
 class Doubt(StrEnum):
     """A mark of text that was not really heard."""
@@ -62,12 +70,12 @@ def doubts(take: Take, *, speech: float, speech_ends: float, language: str) -> f
     words = words_of(take.text, language=language)
     rate = len(words) / max(speech, 0.5)
     found = {
-        Doubt.UNSURE: take.log_probability < -0.6,
-        Doubt.REPETITIVE: compression(take.text) > 2.1,
+        Doubt.UNSURE: take.log_probability < _SURE,
+        Doubt.REPETITIVE: compression(take.text) > _DENSE,
         Doubt.LOOP: has_loop(words),
         Doubt.ECHO: _has_echo(words) and language not in UNSPACED,
-        Doubt.RATE: not 1.0 <= rate <= 5.0,
-        Doubt.TAIL: take.heard_until < speech_ends - 1.0 and not _says_too_much(words, take.heard_until),
+        Doubt.RATE: not _SLOWEST <= rate <= _FASTEST,
+        Doubt.TAIL: take.heard_until < speech_ends - _TAIL and not _says_too_much(words, take.heard_until),
     }
     return frozenset(doubt for doubt, holds in found.items() if holds)
 
@@ -81,7 +89,7 @@ def score(take: Take, found: frozenset[Doubt]) -> float:
 
 def is_silence(take: Take) -> bool:
     """Whether the model itself thinks that nobody speaks, and is not sure of its words either."""
-    return take.no_speech > 0.6 and take.log_probability < -1.0
+    return take.no_speech > _NOBODY and take.log_probability < _HOPELESS
 
 
 def is_made_up(take: Take, *, before: str, language: str) -> bool:
@@ -91,8 +99,8 @@ def is_made_up(take: Take, *, before: str, language: str) -> bool:
     return (
         not words
         or says_it_again
-        or take.log_probability < -1.0
-        or compression(take.text) > 2.4
+        or take.log_probability < _HOPELESS
+        or compression(take.text) > _VERY_DENSE
         or has_loop(words)
         or is_silence(take)
     )
@@ -116,7 +124,7 @@ def compression(text: str) -> float:
 def has_loop(words: list[str]) -> bool:
     """Whether words come again at once: four or more twice, two or three thrice, one four times."""
     for length in range(1, len(words) // 2 + 1):
-        times = 2 if length >= 4 else 3 if length >= 2 else 4
+        times = 2 if length >= _LONG_RUN else 3 if length > 1 else 4
         run = 0  # how many words in a row equal the one `length` before
         for at in range(length, len(words)):
             run = run + 1 if words[at] == words[at - length] else 0
@@ -126,7 +134,7 @@ def has_loop(words: list[str]) -> bool:
 
 
 def _has_echo(words: list[str]) -> bool:
-    fours = [tuple(words[at : at + 4]) for at in range(len(words) - 3)]
+    fours = [tuple(words[at : at + _LONG_RUN]) for at in range(len(words) - _LONG_RUN + 1)]
     return len(set(fours)) < len(fours)
 
 

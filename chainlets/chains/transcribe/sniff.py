@@ -1,3 +1,4 @@
+# ruff: noqa: PLR2004 (header bytes are numbers and nothing else)
 """Which audio container a file is, told from its first bytes and nothing else.
 
 The name and the declared type come from a stranger, so neither is looked at. FFmpeg's own guess is

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from chainlets.chains.transcribe.types import SAMPLE_RATE, Span
 
@@ -120,7 +121,7 @@ def pack(spans: Sequence[Span], *, samples: int, rules: Rules = Rules()) -> list
         bounds.append(begins[bounds[-1]])
     bounds.reverse()
     roomy = _with_edges(spans, samples=samples, rules=rules)
-    return [_joined(roomy[begin:end], rules) for begin, end in zip(bounds, bounds[1:], strict=False)]
+    return [_joined(roomy[begin:end], rules) for begin, end in pairwise(bounds)]
 
 
 def _cost(length: float, *, gap_after: float) -> float:
@@ -129,7 +130,7 @@ def _cost(length: float, *, gap_after: float) -> float:
 
 def _heard(spans: Sequence[Span], rules: Rules) -> int:
     """Samples the model would hear of these spans as one piece."""
-    gaps = (later[0] - earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    gaps = (later[0] - earlier[1] for earlier, later in pairwise(spans))
     inside = sum(gap if gap <= rules.kept_gap else 2 * rules.edge for gap in gaps)
     return sum(last - first for first, last in spans) + inside + 2 * rules.edge
 

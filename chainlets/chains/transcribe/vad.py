@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,17 +29,18 @@ class Split(chains.ChainletBase):
         self._speech_probability = get_vad_model()
 
     async def run_remote(self, pcm: chains.File, samples: int) -> Plan:
+        """Plan the pieces of decoded audio of this many samples."""
         return await chains.offload(self._split, pcm, samples)
 
     def _split(self, pcm: chains.File, samples: int) -> Plan:
-        probabilities: list[float] = []
-        loudness: list[float] = []
+        # 8 bytes for every 32 ms: a day of audio takes 22 MB.
+        probabilities, loudness = array("f"), array("f")
         for block, skip in _blocks(pcm.path(), samples):
             if chains.cancelled():
                 msg = "The search for speech was stopped because its result is no longer wanted."
                 raise chains.ChainsRuntimeError(msg)
-            loudness.extend(abs(block[skip * FRAME :].reshape(-1, FRAME)).mean(axis=1).tolist())
-            probabilities.extend(self._speech_probability(block).reshape(-1)[skip:].tolist())
+            loudness.frombytes(abs(block[skip * FRAME :].reshape(-1, FRAME)).mean(axis=1).tobytes())
+            probabilities.frombytes(self._speech_probability(block).reshape(-1)[skip:].tobytes())
         speech = speech_spans(probabilities, samples=samples)
         return Plan(
             pieces=pack(cut_long(speech, loudness), samples=samples),

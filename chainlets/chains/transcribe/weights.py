@@ -23,7 +23,7 @@ _BLOCK = 1 << 20
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-class ModelUnavailable(chains.ChainsRuntimeError):  # noqa: N818 (reads as what it says)
+class ModelUnavailable(chains.ChainsRuntimeError):
     """The model cannot be had; the message says what to do."""
 
 

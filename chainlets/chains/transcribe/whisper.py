@@ -43,6 +43,15 @@ class WhisperModel(chains.ChainletBase):
         task: Literal["transcribe", "translate", "language"] = "transcribe",
         prompt: str | None = None,
     ) -> Heard:
+        """Hear one piece.
+
+        Args:
+            pcm: the decoded file; only the spans are read.
+            spans: samples of the file, heard as if they followed each other; 28 s at most.
+            language: what is spoken. Not looked at for the task "language", which asks for it.
+            task: write down, say in English, or only tell the language.
+            prompt: words that may occur, in the manner of text that came before.
+        """
         return await chains.offload(self._hear, pcm, spans, language, task, prompt)
 
     def _hear(
@@ -74,7 +83,11 @@ class WhisperModel(chains.ChainletBase):
         return self._heard(segments=segments, doubtful=window.doubtful)
 
     def _heard(
-        self, *, languages: dict[str, float] | None = None, segments: list[Segment] | None = None, doubtful: bool = False
+        self,
+        *,
+        languages: dict[str, float] | None = None,
+        segments: list[Segment] | None = None,
+        doubtful: bool = False,
     ) -> Heard:
         return Heard(
             model=Path(self._name).name,  # a folder's whole path is nobody's business
