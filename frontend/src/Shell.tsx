@@ -1,0 +1,57 @@
+import { type ReactNode, useSyncExternalStore } from "react";
+import type { Session } from "./api/types";
+import { DropAnywhere } from "./library/DropAnywhere";
+import { subscribe, uploads } from "./library/uploads";
+import { Link, useRoute } from "./router";
+import { plural } from "./ui/format";
+import { Icon, Mark } from "./ui/Icon";
+import { ThemeSelect } from "./ui/Theme";
+
+/** What stands around every page: the rail with the way home, and the whole window as a drop zone. */
+export function Shell({
+  session,
+  onLogOut,
+  children,
+}: {
+  session: Session;
+  onLogOut: () => void;
+  children: ReactNode;
+}) {
+  const { page } = useRoute();
+  const going = useSyncExternalStore(subscribe, uploads).length;
+  return (
+    <div className="app">
+      <a className="skip" href="#content">
+        Skip to content
+      </a>
+      <header className="rail">
+        <Link to="/" className="brand">
+          <Mark />
+          <span>Chainlets</span>
+        </Link>
+        <nav aria-label="Main">
+          <Link to="/" current={page === "library"}>
+            <Icon name="library" />
+            Library
+          </Link>
+        </nav>
+        <div className="end">
+          {going > 0 && page !== "library" && <Link to="/">{plural(going, "upload")}</Link>}
+          <ThemeSelect />
+          <div className="who">
+            <span>{session.user.username}</span>
+            {session.user.is_staff && <a href="/admin/">Admin</a>}
+            <a href="/api/docs">API</a>
+            <button type="button" className="plain" onClick={onLogOut}>
+              Log out
+            </button>
+          </div>
+        </div>
+      </header>
+      <main id="content" tabIndex={-1}>
+        {children}
+      </main>
+      <DropAnywhere />
+    </div>
+  );
+}

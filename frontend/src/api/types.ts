@@ -1,0 +1,92 @@
+/** What the REST API and the event stream carry, as the server writes it. */
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export type RunState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
+
+/** A failure with what caused it; the innermost `cause` is where it began. */
+export interface ErrorTree {
+  type: string;
+  module: string;
+  message: string;
+  chainlet: string | null;
+  invocation: string | null;
+  attempt: number | null;
+  frames: { file: string; line: number; name: string; code: string | null }[];
+  cause: ErrorTree | null;
+}
+
+export interface StoredFile {
+  id: string;
+  name: string;
+  /** Bytes. */
+  size: number;
+  media_type: string;
+  url: string;
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+  message: string;
+}
+
+export interface Run {
+  id: string;
+  chain: string;
+  version: number;
+  state: RunState;
+  title: string;
+  input: Record<string, Json>;
+  output: Json;
+  error: ErrorTree | null;
+  progress: Progress | null;
+  warnings: string[];
+  waiting_for: { queue: string; count: number }[];
+  last_seq: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  url: string;
+  files: StoredFile[];
+}
+
+export interface RunEvent {
+  seq: number;
+  /** ISO 8601, UTC, microseconds. */
+  at: string;
+  type: string;
+  invocation: string | null;
+  data: Record<string, Json>;
+}
+
+export interface Page<T> {
+  results: T[];
+  next: string | null;
+}
+
+/** Times in seconds of the file; confidence 0 to 1. */
+export interface Segment {
+  start: number;
+  end: number;
+  text: string;
+  confidence: number | null;
+}
+
+/** The transcription chain's output. */
+export interface Transcript {
+  duration: number;
+  language: string;
+  language_probability: number;
+  model: string;
+  text: string;
+  segments: Segment[];
+  warnings: string[];
+}
+
+export interface Session {
+  user: { username: string; is_staff: boolean };
+  csrf_token: string;
+  limits: { max_upload_bytes: number };
+  machine: { gpu: boolean };
+}
