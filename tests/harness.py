@@ -166,6 +166,11 @@ class Stack:
             self._process.send_signal(signum)
         return self._process.wait(timeout)
 
+    def close(self) -> None:
+        """Stop for good."""
+        self.api.close()
+        self.stop()
+
     @property
     def running(self) -> bool:
         """Whether the supervisor lives."""
@@ -265,10 +270,10 @@ class Stack:
 def _is(name: str, process: psutil.Process) -> bool:
     try:
         command = process.cmdline()
+        if name == "valkey":
+            return process.name() == "valkey-server"
     except psutil.NoSuchProcess:
         return False
-    if name == "valkey":
-        return bool(command) and command[0].endswith("valkey-server")
     if name == "model":
         return any(word.startswith("model-") for word in command)
     return name in command[2:]

@@ -37,27 +37,35 @@ class Supervisor:
         lives = [asyncio.create_task(child.keep_alive()) for child in self._foundation]
         lives += [asyncio.create_task(self._follow(child)) for child in self._children]
         work = asyncio.create_task(main(self))
+        last_word = ""
         try:
-            while True:
-                watched = [stopped, *lives, *([work] if not work.done() else [])]
-                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-                for life in lives:
-                    if life.done() and not self._stop.is_set():
-                        life.result()  # a child only ends by itself when it has given up
-                if self._stop.is_set():
-                    return 0
-                if work.done() and (code := work.result()) is not None:
-                    return code
+            return await self._until_over(stopped=stopped, lives=lives, work=work)
         except GivenUp as reason:
-            self.console.end_progress()
-            self.console.say(f"chainlets: {reason}")
+            last_word = f"chainlets: {reason}"
             return 1
         finally:
             work.cancel()
+            self.console.end_progress()
             await self._stop_all()
             for task in (work, stopped, *lives):
                 task.cancel()
             await asyncio.gather(work, stopped, *lives, return_exceptions=True)
+            if last_word:
+                self.console.say(last_word)  # below what the others said when they stopped
+
+    async def _until_over(
+        self, *, stopped: asyncio.Task[bool], lives: list[asyncio.Task[None]], work: asyncio.Task[int | None]
+    ) -> int:
+        while True:
+            watched = [stopped, *lives, *([work] if not work.done() else [])]
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if stopped.done():
+                return 0
+            for life in lives:
+                if life.done():
+                    life.result()  # a child only ends by itself when it has given up
+            if work.done() and (code := work.result()) is not None:
+                return code
 
     async def ready(self, *names: str) -> None:
         """Wait until the named processes are ready; without names, all of them."""
