@@ -13,6 +13,7 @@ from chainlets.chains.transcribe.types import SAMPLE_RATE, Decoded, Heard, Plan,
 from chainlets.chains.transcribe.vad import Split
 from chainlets.chains.transcribe.whisper import WhisperModel
 
+_SURE_LANGUAGE = 0.5  # probability below which it is called a guess
 _MOST_PROMPT = 2_000  # characters; the model looks at the last 223 tokens anyway
 
 
@@ -61,9 +62,7 @@ class Transcribe(chains.ChainletBase):
         warnings = list(sound.warnings)
         if not plan.pieces:
             warnings.append("No speech was found.")
-        for warning in warnings:
-            chains.warn(warning)
-        if not plan.pieces:
+            _tell(warnings)
             chains.progress(duration, duration, "Transcribing")
             return _transcript(
                 sound, [], language=language or "", probability=float(bool(language)), warnings=warnings
@@ -71,6 +70,12 @@ class Transcribe(chains.ChainletBase):
         probability = 1.0
         if language is None:
             language, probability = await self._heard_language(sound.pcm, plan)
+        if probability < _SURE_LANGUAGE:
+            warnings.append(
+                f"The language was hard to tell: “{language}” is a guess. "
+                "If the text looks wrong, start again and choose the language."
+            )
+        _tell(warnings)
         chains.emit({"kind": "language", "language": language, "probability": probability})
         heard = await self._heard_pieces(sound, plan, language=language, task=task, prompt=prompt)
         written = "en" if task == "translate" else language
@@ -113,6 +118,11 @@ class Transcribe(chains.ChainletBase):
         finally:
             for task_under_way in tasks:  # one has failed: a task group would hide its error in a group
                 task_under_way.cancel()
+
+
+def _tell(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        chains.warn(warning)
 
 
 def _checked(language: str | None) -> str | None:

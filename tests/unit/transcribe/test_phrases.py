@@ -1,0 +1,45 @@
+import pytest
+
+from chainlets.chains.transcribe.phrases import phrases_of, seconds_in_file
+
+FIRST_TIME = 1_000
+
+
+def at(seconds: float) -> int:
+    return FIRST_TIME + round(seconds / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected", "heard_until"),
+    [
+        ([], [], 0.0),
+        ([at(0), 1, 2, at(3)], [(0.0, 3.0, (1, 2))], 3.0),
+        ([at(0), 1, at(2), at(2.5), 2, at(4)], [(0.0, 2.0, (1,)), (2.5, 4.0, (2,))], 4.0),
+        ([at(1), 1, 2], [(1.0, 10.0, (1, 2))], 10.0),  # it broke off: the text counts to the end
+        ([1, 2], [(0.0, 10.0, (1, 2))], 10.0),
+        ([at(0), 1, at(25)], [(0.0, 10.0, (1,))], 10.0),  # no time lies past the window
+        ([at(3), 1, at(2)], [(3.0, 3.0, (1,))], 3.0),  # time does not run backwards
+        ([at(0), at(5)], [], 0.0),
+    ],
+)
+def test_tokens_become_phrases(tokens, expected, heard_until):
+    found, until = phrases_of(tokens, first_time=FIRST_TIME, length=10.0)
+    assert [(phrase.start, phrase.end, phrase.tokens) for phrase in found] == expected
+    assert until == heard_until
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_end", "expected"),
+    [
+        (0.0, False, 10.0),
+        (1.5, False, 11.5),
+        (2.0, True, 12.0),  # where two spans meet, an end stays with the earlier
+        (2.0, False, 20.0),  # and a start goes to the later
+        (2.5, False, 20.5),
+        (5.0, True, 23.0),
+        (99.0, True, 23.0),
+    ],
+)
+def test_times_are_carried_over_the_silence_left_out(seconds, is_end, expected):
+    spans = [(160_000, 192_000), (320_000, 368_000)]
+    assert seconds_in_file(seconds, spans, is_end=is_end) == expected
