@@ -84,7 +84,9 @@ class ChainletBase:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.name = cls.__name__
-        cls.display_name = cls.remote_config.name or cls.__name__ if _is_config(cls.remote_config) else cls.__name__
+        cls.display_name = (
+            cls.remote_config.name or cls.__name__ if _is_config(cls.remote_config) else cls.__name__
+        )
         cls.entrypoint_of = None  # the mark is not inherited
         if "__init__" in cls.__dict__:
             cls.__init__ = _provide_markers(cls, cls.__dict__["__init__"])  # type: ignore[method-assign]
@@ -110,7 +112,10 @@ def depends(
         concurrency_limit: calls that one process has under way at a time; more wait.
     """
     options = RPCOptions(
-        retries=retries, timeout_sec=float(timeout_sec), use_binary=use_binary, concurrency_limit=concurrency_limit
+        retries=retries,
+        timeout_sec=float(timeout_sec),
+        use_binary=use_binary,
+        concurrency_limit=concurrency_limit,
     )
     return cast("C", DependencyMarker(chainlet_cls, options))
 
@@ -136,7 +141,7 @@ def mark_entrypoint(cls_or_chain_name: type[C] | str) -> type[C] | Callable[[typ
 
 
 def _mark(cls: type[C], chain_name: str) -> type[C]:
-    if not (isinstance(cls, type) and issubclass(cls, ChainletBase)):
+    if not is_chainlet(cls):
         msg = f"`{cls!r}` is no chainlet, so it cannot be an entrypoint. Mark a class derived from `ChainletBase`."
         raise ChainsUsageError(msg)
     cls.entrypoint_of = chain_name
@@ -145,10 +150,18 @@ def _mark(cls: type[C], chain_name: str) -> type[C]:
 
 def markers_of(cls: type[ChainletBase]) -> dict[str, DependencyMarker | ContextMarker]:
     """The markers among the arguments of a chainlet's `__init__`, by argument name."""
-    signature = inspect.signature(cls.__init__)
+    parameters = inspect.signature(cls.__init__).parameters
+    found = {name: parameter.default for name, parameter in parameters.items()}
     return {
-        name: parameter.default for name, parameter in signature.parameters.items() if isinstance(parameter.default, _Marker)
-    }  # type: ignore[misc]  # the two kinds are the only markers
+        name: default
+        for name, default in found.items()
+        if isinstance(default, (DependencyMarker, ContextMarker))
+    }
+
+
+def is_chainlet(value: object) -> bool:
+    """Whether a value is a chainlet class."""
+    return isinstance(value, type) and issubclass(value, ChainletBase)
 
 
 def _provide_markers(cls: type[ChainletBase], init: Callable[..., None]) -> Callable[..., None]:

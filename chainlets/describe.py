@@ -5,18 +5,18 @@ Faults are collected, not raised one by one, so that an author sees all of them 
 
 from __future__ import annotations
 
-import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, create_model
 from pydantic_core import PydanticSerializationError
 
-from chainlets.chainlet import ChainletBase, ContextMarker, DependencyMarker, markers_of
+from chainlets.chainlet import ChainletBase, ContextMarker, DependencyMarker, is_chainlet, markers_of
 from chainlets.config import Compute, RemoteConfig, RPCOptions
 from chainlets.errors import ChainsUsageError
 
@@ -109,18 +109,29 @@ class ChainletDescriptor:
         return self.compute.queue
 
 
-@functools.cache
 def describe(cls: type[ChainletBase]) -> ChainletDescriptor:
-    """Read a chainlet class.
+    """Read a chainlet class, once.
 
     Raises:
         ChainsUsageError: it breaks rules; the message lists every one with file and line.
     """
+    if cls not in _described:
+        _described[cls] = _read(cls)
+    return _described[cls]
+
+
+_described: WeakKeyDictionary[type[ChainletBase], ChainletDescriptor] = WeakKeyDictionary()
+
+
+def _read(cls: type[ChainletBase]) -> ChainletDescriptor:
     faults: list[str] = []
     endpoint = _endpoint(cls, faults)
     dependencies = _dependencies(cls, faults)
-    if not isinstance(cls.remote_config, RemoteConfig):
-        faults.append(_fault(cls, "", "INVALID_CONFIG_ERROR", "`remote_config` must be a `chains.RemoteConfig(…)`."))
+    config: object = cls.remote_config
+    if not isinstance(config, RemoteConfig):
+        faults.append(
+            _fault(cls, "", "INVALID_CONFIG_ERROR", "`remote_config` must be a `chains.RemoteConfig(…)`.")
+        )
     if faults or endpoint is None:
         raise ChainsUsageError("\n".join(faults))
     return ChainletDescriptor(
@@ -137,44 +148,72 @@ def _endpoint(cls: type[ChainletBase], faults: list[str]) -> Endpoint | None:
     method = getattr(cls, "run_remote", None)
     if method is None:
         faults.append(
-            _fault(cls, "", "MISSING_API_ERROR", f"there is no method `run_remote`. Write one, such as:\n{_EXAMPLE}")
+            _fault(
+                cls,
+                "",
+                "MISSING_API_ERROR",
+                f"there is no method `run_remote`. Write one, such as:\n{_EXAMPLE}",
+            )
         )
         return None
     if not inspect.isfunction(method):
         faults.append(
-            _fault(cls, "run_remote", "TYPE_ERROR", f"`run_remote` must be a plain method, such as:\n{_EXAMPLE}")
+            _fault(
+                cls, "run_remote", "TYPE_ERROR", f"`run_remote` must be a plain method, such as:\n{_EXAMPLE}"
+            )
         )
         return None
     if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
         faults.append(
-            _fault(cls, "run_remote", "IO_TYPE_ERROR", "streams are not supported yet. Return a list, or use `chains.emit`.")
+            _fault(
+                cls,
+                "run_remote",
+                "IO_TYPE_ERROR",
+                "streams are not supported yet. Return a list, or use `chains.emit`.",
+            )
         )
         return None
     return _typed_endpoint(cls, method, faults)
 
 
-def _typed_endpoint(cls: type[ChainletBase], method: Callable[..., Any], faults: list[str]) -> Endpoint | None:
+def _typed_endpoint(
+    cls: type[ChainletBase], method: Callable[..., Any], faults: list[str]
+) -> Endpoint | None:
     before = len(faults)
     try:
         hints = typing.get_type_hints(method, include_extras=True)
     except NameError as error:
-        faults.append(_fault(cls, "run_remote", "TYPE_ERROR", f"an annotation names something unknown: {error}."))
+        faults.append(
+            _fault(cls, "run_remote", "TYPE_ERROR", f"an annotation names something unknown: {error}.")
+        )
         return None
     fields: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(method).parameters.items())[1:]:
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
             faults.append(
-                _fault(cls, "run_remote", "TYPE_ERROR", f"`*{name}` cannot be sent. Name each argument, or take a list.")
+                _fault(
+                    cls,
+                    "run_remote",
+                    "TYPE_ERROR",
+                    f"`*{name}` cannot be sent. Name each argument, or take a list.",
+                )
             )
         elif name not in hints:
             faults.append(
-                _fault(cls, "run_remote", "TYPE_ERROR", f"the argument `{name}` has no type. Write `{name}: str`, say.")
+                _fault(
+                    cls,
+                    "run_remote",
+                    "TYPE_ERROR",
+                    f"the argument `{name}` has no type. Write `{name}: str`, say.",
+                )
             )
         else:
             required = parameter.default is inspect.Parameter.empty
             fields[name] = (hints[name], ... if required else parameter.default)
     if "return" not in hints:
-        faults.append(_fault(cls, "run_remote", "TYPE_ERROR", f"the type of the result is missing. Write:\n{_EXAMPLE}"))
+        faults.append(
+            _fault(cls, "run_remote", "TYPE_ERROR", f"the type of the result is missing. Write:\n{_EXAMPLE}")
+        )
     if len(faults) > before:
         return None
     try:
@@ -197,7 +236,7 @@ def _dependencies(cls: type[ChainletBase], faults: list[str]) -> tuple[Dependenc
     for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
         marker = markers.get(name)
         if isinstance(marker, DependencyMarker):
-            if isinstance(marker.chainlet, type) and issubclass(marker.chainlet, ChainletBase):
+            if is_chainlet(marker.chainlet):
                 found.append(Dependency(argument=name, chainlet=marker.chainlet, options=marker.options))
             else:
                 text = f"`depends` takes a chainlet class, and `{name}` gives it `{marker.chainlet!r}`."

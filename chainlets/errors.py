@@ -63,7 +63,7 @@ class CallError(ChainletsError):
         self.failure = failure
 
 
-class GenericRemoteException(CallError):  # noqa: N818 (the name chains written for truss catch)
+class GenericRemoteException(CallError):
     """A dependency raised an exception whose class does not exist in this process."""
 
 

@@ -80,7 +80,11 @@ class Failure(BaseModel):
 
 
 def failure_from(
-    error: BaseException, *, chainlet: str | None = None, invocation: str | None = None, attempt: int | None = None
+    error: BaseException,
+    *,
+    chainlet: str | None = None,
+    invocation: str | None = None,
+    attempt: int | None = None,
 ) -> Failure:
     """Describe a raised exception, with the author's frames only."""
     cause = _remote_cause(error)

@@ -64,7 +64,7 @@ class File(BaseModel):
     @classmethod
     def from_path(
         cls, path: Path | str, *, name: str | None = None, media_type: str | None = None, keep: bool = False
-    ) -> Self:
+    ) -> File:
         """Put a file that a chainlet made into the store.
 
         Args:
@@ -76,8 +76,7 @@ class File(BaseModel):
         source = Path(path)
         name = name or source.name
         kind = media_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        stored = _store.get().add(source, name=name, media_type=kind, keep=keep)
-        return cls.model_construct(**dict(stored))
+        return _store.get().add(source, name=name, media_type=kind, keep=keep)
 
     @classmethod
     def local(cls, path: Path | str, *, name: str | None = None, media_type: str | None = None) -> Self:
@@ -111,9 +110,16 @@ class File(BaseModel):
         return value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         if handler.mode == "validation":
-            return {"type": "string", "format": "file", "title": "File", "description": "id of an uploaded file"}
+            return {
+                "type": "string",
+                "format": "file",
+                "title": "File",
+                "description": "id of an uploaded file",
+            }
         return handler(schema)
 
 

@@ -63,7 +63,9 @@ class Chain:
     @property
     def graph(self) -> Graph:
         """Nodes and edges, for drawing."""
-        nodes = [Node(chainlet=d.name, queue=d.queue, description=d.description) for d in self.chainlets.values()]
+        nodes = [
+            Node(chainlet=d.name, queue=d.queue, description=d.description) for d in self.chainlets.values()
+        ]
         edges = [(d.name, e.chainlet.__name__) for d in self.chainlets.values() for e in d.dependencies]
         return Graph(nodes=nodes, edges=list(dict.fromkeys(edges)))
 

@@ -16,7 +16,9 @@ from chainlets.errors import MissingDependencyError
 class _LocalAssembler:
     """Passes real instances, one of each class for the length of the block."""
 
-    def __init__(self, secrets: Mapping[str, str], data_dir: Path | None, services: Mapping[str, Any]) -> None:
+    def __init__(
+        self, secrets: Mapping[str, str], data_dir: Path | None, services: Mapping[str, Any]
+    ) -> None:
         self._secrets = secrets
         self._data_dir = data_dir
         self._services = services

@@ -18,23 +18,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 if not apps.ready:
     django.setup(set_prefix=False)
 
-from django.conf import settings  # noqa: E402  (models need Django to be set up)
+from django.conf import settings
 
-from chainlets.runtime import tasks  # noqa: E402
-from chainlets.runtime.engine import Engine, Surroundings  # noqa: E402
-from chainlets.runtime.pool import ChainletPool  # noqa: E402
-from chainlets.runtime.store import WorkerIdentity  # noqa: E402
-from webapp.catalog.services import loaded_chains  # noqa: E402
-from webapp.fleet import hardware  # noqa: E402
-from webapp.runs.doorbell import doorbell  # noqa: E402
-from webapp.runs.run_files import RunFiles  # noqa: E402
-from webapp.runs.store import DatabaseRunStore  # noqa: E402
+from chainlets.runtime import tasks
+from chainlets.runtime.engine import Engine, Surroundings
+from chainlets.runtime.store import WorkerIdentity
+from webapp.catalog.services import loaded_chains
+from webapp.fleet import hardware
+from webapp.runs.doorbell import doorbell
+from webapp.runs.run_files import RunFiles
+from webapp.runs.store import DatabaseRunStore
 
 #: A worker's exit code when something it was told to preload cannot be had.
 EXIT_CONFIG = 78
 
 
-class ChainletsCelery(Celery):  # type: ignore[misc]  # Celery is untyped
+class ChainletsCelery(Celery):
     """Celery, knowing the chains and how to make an engine for a worker."""
 
     patterns: Sequence[str] = ()
@@ -55,7 +54,7 @@ class ChainletsCelery(Celery):  # type: ignore[misc]  # Celery is untyped
             for queue in new:
                 self.consumer.hub.call_soon(self.consumer.add_task_queue, queue)
 
-    def engine_for(self, pool: ChainletPool) -> Engine:
+    def new_engine(self) -> Engine:
         """The engine of a worker process."""
         slot = os.environ.get("WORKER_SLOT", "worker")
         host = socket.gethostname()
@@ -91,7 +90,7 @@ class ChainletsCelery(Celery):  # type: ignore[misc]  # Celery is untyped
                 continue
             try:
                 engine.preload(chain, chainlet)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, the operator reads it)
                 sys.stderr.write(f"{chain}.{chainlet} cannot be loaded: {error}\n")
                 sys.stderr.flush()
                 # Not SystemExit: threads of half-loaded models would keep the process.
@@ -107,7 +106,9 @@ def matching(patterns: Sequence[str], queues: Sequence[str]) -> list[str]:
 def secrets() -> dict[str, str]:
     """Values for `Assets(secret_keys=[…])`, from CHAINLETS_SECRET_<KEY>, by lower-case and upper-case key."""
     prefix = "CHAINLETS_SECRET_"
-    given = {name.removeprefix(prefix): value for name, value in os.environ.items() if name.startswith(prefix)}
+    given = {
+        name.removeprefix(prefix): value for name, value in os.environ.items() if name.startswith(prefix)
+    }
     return {**given, **{key.lower(): value for key, value in given.items()}}
 
 

@@ -12,9 +12,10 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,7 @@ from chainlets.runtime.execution import Execution
 from chainlets.runtime.loops import UserLoops
 from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.replicas import Replica, Replicas
-from chainlets.runtime.store import Claim, RunStore, WorkerIdentity
+from chainlets.runtime.store import Claim, Fence, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 
 log = logging.getLogger(__name__)
@@ -105,11 +106,20 @@ class Engine:
         asyncio.run_coroutine_threadsafe(self._replicas.get(*found), self._system).result()
 
     def serve(
-        self, *, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None], on_done: Callable[[], None]
+        self,
+        *,
+        chain: str,
+        chainlet: str,
+        invocation_id: UUID,
+        on_wait: Callable[[], None],
+        on_done: Callable[[], None],
     ) -> None:
         """Answer a bell.
 
         Args:
+            chain: whose chainlet is called.
+            chainlet: which one.
+            invocation_id: what to claim.
             on_wait: called once, from any thread, when the invocation stops holding a slot.
             on_done: called once, from any thread, when nothing is left to do.
         """
@@ -137,12 +147,16 @@ class Engine:
         for execution in executions:
             execution.cancel(ending=True)
             fence = execution.claim.fence
-            self._submit(lambda store, fence=fence: store.hand_back(fence=fence))
+            self._submit(partial(_hand_back, fence=fence))
 
-    async def _serve(self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None]) -> None:
+    async def _serve(
+        self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None]
+    ) -> None:
         found = self._given.find(chain, chainlet)
         if found is None:
-            log.warning("A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet)
+            log.warning(
+                "A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet
+            )
             return
         if invocation_id in self._serving or self._stopping:
             return  # a second bell for the same work, or one that the next worker will answer
@@ -171,11 +185,11 @@ class Engine:
         try:
             claim = None if self._stopping else await self._claim(invocation_id)
             if claim is not None:
-                await self._execute(replica, claim, lambda: (slot.release(), on_wait()))
+                await self._execute(replica, claim, [slot.release, on_wait])
         finally:
             slot.release()
 
-    async def _execute(self, replica: Replica, claim: Claim, on_wait: Callable[[], object]) -> None:
+    async def _execute(self, replica: Replica, claim: Claim, on_wait: Sequence[Callable[[], None]]) -> None:
         invocation_id = claim.fence.invocation_id
         execution = Execution(
             claim=claim,
@@ -218,7 +232,10 @@ class Engine:
         return wrapped.result()
 
     async def _claim(self, invocation_id: UUID) -> Claim | None:
-        return await self._commit(lambda store: store.claim(invocation_id=invocation_id, worker=self.identity))
+        found: Claim | None = await self._commit(
+            lambda store: store.claim(invocation_id=invocation_id, worker=self.identity)
+        )
+        return found
 
     async def _record_failure(self, claim: Claim, error: BaseException) -> None:
         failure = failure_from(
@@ -257,6 +274,10 @@ class Engine:
 
     async def _commit(self, operation: Callable[[RunStore], Any]) -> Any:
         return await asyncio.wrap_future(self._committer.submit(operation))
+
+
+def _hand_back(store: RunStore, *, fence: Fence) -> bool:
+    return store.hand_back(fence=fence)
 
 
 class _TooLateError(Exception):

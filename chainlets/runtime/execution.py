@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -34,7 +34,13 @@ class Execution:
     """
 
     def __init__(
-        self, *, claim: Claim, committer: Committer, files: FileStore, scratch: Path, on_wait: Callable[[], None]
+        self,
+        *,
+        claim: Claim,
+        committer: Committer,
+        files: FileStore,
+        scratch: Path,
+        on_wait: Sequence[Callable[[], None]],
     ) -> None:
         self.claim = claim
         self.ending = False
@@ -86,7 +92,8 @@ class Execution:
             self._waited = True
         fence = self.claim.fence
         self._committer.submit(lambda store: store.wait(fence=fence))
-        self._on_wait()
+        for tell in self._on_wait:
+            tell()
 
     @property
     def waiting(self) -> bool:
@@ -139,7 +146,9 @@ class Execution:
     @property
     def timeout_message(self) -> str:
         """What a caller reads when the time is up."""
-        return f"Timeout calling remote Chainlet `{self.claim.chainlet}` ({self.claim.timeout_s} seconds limit)."
+        return (
+            f"Timeout calling remote Chainlet `{self.claim.chainlet}` ({self.claim.timeout_s} seconds limit)."
+        )
 
     def close(self) -> None:
         """Publish the last progress and remove the scratch folder."""

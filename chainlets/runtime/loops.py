@@ -48,7 +48,9 @@ class UserLoops:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
-        loop.set_default_executor(ThreadPoolExecutor(_OFFLOAD_THREADS, thread_name_prefix="chainlets-offload"))
+        loop.set_default_executor(
+            ThreadPoolExecutor(_OFFLOAD_THREADS, thread_name_prefix="chainlets-offload")
+        )
         name = f"chainlets-loop-{len(self._blocked)}"
         threading.Thread(target=loop.run_forever, name=name, daemon=True).start()
         self._blocked[loop] = 0

@@ -52,4 +52,6 @@ class Mailbox:
                 self._stopped.wait(_RETRY_S)
                 continue
             if got:
-                self._deliver({UUID(item.decode()) for item in got[1]})
+                self._deliver(
+                    {UUID(item.decode() if isinstance(item, bytes) else str(item)) for item in got[1]}
+                )

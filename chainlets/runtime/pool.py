@@ -9,7 +9,6 @@ on threads as in Celery's own thread pool.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -26,8 +25,8 @@ from chainlets.runtime.tasks import ChainletTask
 GRACE_S = float(os.environ.get("WORKER_GRACE_S", "15"))
 
 
-class ChainletPool(BasePool):  # type: ignore[misc]  # Celery is untyped
-    """Runs chainlet calls by the engine that `app.engine_for(pool)` makes."""
+class ChainletPool(BasePool):
+    """Runs chainlet calls by the engine that `app.new_engine()` makes."""
 
     body_can_be_buffer = True
     signal_safe = False
@@ -36,16 +35,11 @@ class ChainletPool(BasePool):  # type: ignore[misc]  # Celery is untyped
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._threads = ThreadPoolExecutor(self.limit, thread_name_prefix="celery-task")
-        self._hub: Any = None
         self.engine: Engine | None = None
-
-    def register_with_event_loop(self, loop: Any) -> None:
-        """Remember Celery's loop: acknowledgements must be sent from its thread."""
-        self._hub = loop
 
     def on_start(self) -> None:
         """Start the engine; ends the process with code 78 if a preloaded chainlet cannot be built."""
-        self.engine = self.app.engine_for(self)
+        self.engine = self.app.new_engine()
         self.engine.start()
         self.app.preload(self.engine)
 
@@ -64,39 +58,37 @@ class ChainletPool(BasePool):  # type: ignore[misc]  # Celery is untyped
         accept_callback: Callable[..., Any] | None = None,
         **_: Any,
     ) -> None:
-        """Start a task; its callbacks are called on Celery's loop."""
+        """Start a task.
+
+        The callbacks are called from the engine's threads, as Celery's thread pool does it: what
+        must happen on Celery's loop, the acknowledgement, they send there themselves.
+        """
         task = self.app.tasks.get(args[0]) if args else None
         if not isinstance(task, ChainletTask) or self.engine is None:
-            self._threads.submit(
-                apply_target, target, args, kwargs, self._soon(callback), self._soon(accept_callback)
-            )
+            self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
             return
         if accept_callback is not None:
             accept_callback(os.getpid(), time.monotonic())
         started = time.monotonic()
         request = getattr(callback, "__self__", None)
-        done = self._soon(callback)
-        with contextlib.suppress(ValueError):  # a task id that is no invocation: nothing to do
-            self.engine.serve(
-                chain=task.chain,
-                chainlet=task.chainlet,
-                invocation_id=UUID(args[1]),
-                on_wait=self._soon(request.acknowledge) if request is not None else lambda: None,
-                on_done=lambda: done((0, None, time.monotonic() - started)),
-            )
+
+        def done() -> None:
+            if callback is not None:
+                callback((0, None, time.monotonic() - started))
+
+        try:
+            invocation_id = UUID(args[1])
+        except ValueError:
+            done()  # a task that somebody sent by hand: no row says what is to be done
             return
-        done((0, None, 0.0))
-
-    def _soon(self, callback: Callable[..., Any] | None) -> Callable[..., None]:
-        def call(*args: Any) -> None:
-            if callback is None:
-                return
-            if self._hub is None:
-                callback(*args)
-            else:
-                self._hub.call_soon(callback, *args)
-
-        return call
+        self.engine.serve(
+            chain=task.chain,
+            chainlet=task.chainlet,
+            invocation_id=invocation_id,
+            on_wait=request.acknowledge if request is not None else lambda: None,
+            on_done=done,
+        )
 
     def _get_info(self) -> dict[str, Any]:
-        return {**super()._get_info(), "threads": len(self._threads._threads)}  # noqa: SLF001 (as Celery's own pool reports it)
+        info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # the stubs do not list it
+        return {**info, "threads": len(self._threads._threads)}  # noqa: SLF001 (as Celery's own pool reports it)

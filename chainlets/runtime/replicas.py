@@ -108,7 +108,11 @@ class Replicas:
 
     def _instantiate(self, chain: Chain, descriptor: ChainletDescriptor) -> ChainletBase:
         active = _RuntimeAssembler(
-            chain=chain, descriptor=descriptor, stub=self._stub, secrets=self._secrets, data_dir=self._data_dir
+            chain=chain,
+            descriptor=descriptor,
+            stub=self._stub,
+            secrets=self._secrets,
+            data_dir=self._data_dir,
         )
         token = assembler.set(active)
         try:

@@ -132,7 +132,7 @@ class RunStore(Protocol):
     def cancel_call(self, *, parent: Fence, invocation_id: UUID) -> None:
         """Cancel a call whose result its caller no longer wants, and everything below it."""
 
-    def append(self, *, fence: Fence, type: str, data: Mapping[str, JsonValue]) -> None:  # noqa: A002 (the word of the event)
+    def append(self, *, fence: Fence, type: str, data: Mapping[str, JsonValue]) -> None:
         """Add an event to the run's history, unless the fence is lost."""
 
     def join(self, *, worker: WorkerIdentity) -> None:

@@ -59,7 +59,9 @@ class _Stub:
     def __repr__(self) -> str:
         return f"<{self._target.name}, called from {self._owner.name}>"
 
-    def _start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Execution, NewCall, Future[Outcome]]:
+    def _start(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Execution, NewCall, Future[Outcome]]:
         parent = current_execution.get()
         if parent is None:
             msg = (
@@ -87,7 +89,9 @@ class _Stub:
             timeout_s=self._options.timeout_sec,
         )
         limit = (self._chain.name, self._owner.name, self._target.name)
-        future = self._caller.open(parent=parent, call=call, limit=limit, most=self._options.concurrency_limit)
+        future = self._caller.open(
+            parent=parent, call=call, limit=limit, most=self._options.concurrency_limit
+        )
         return parent, call, future
 
     def _value(self, outcome: Outcome) -> Any:

@@ -16,7 +16,7 @@ from kombu import Queue
 from chainlets.graph import Chain
 
 
-class ChainletTask(Task):  # type: ignore[misc]  # Celery is untyped
+class ChainletTask(Task[Any, Any]):
     """A chainlet as Celery sees it. Run by `ChainletPool`; other pools refuse it."""
 
     abstract = True
@@ -54,18 +54,18 @@ def ring(app: Celery, *, chain: str, chainlet: str, queue: str, invocation_id: U
     app.send_task(
         task_name(chain, chainlet),
         task_id=str(invocation_id),
-        queue=Queue(queue, routing_key=queue),
+        queue=Queue(queue, routing_key=queue),  # type: ignore[arg-type]  # Celery takes both
         ignore_result=True,
         retry=False,
     )
 
 
-class ChainletsConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
+class ChainletsConsumer(Consumer):
     """Learns chains that were added while the worker runs."""
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Look for new chains; if the task is known now, take the message again."""
-        self.app.learn_chains()
+        self.app.learn_chains()  # type: ignore[attr-defined]  # the composition root's own Celery
         if message.headers.get("task") in self.app.tasks:
             self.update_strategies()
             message.requeue()

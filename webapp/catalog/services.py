@@ -48,7 +48,8 @@ def current_catalog() -> Catalog:
     rows = ChainVersion.objects.filter(digest__in=digests).select_related("chain")
     known = {(row.chain.name, row.digest): row for row in rows}
     versions = {
-        chain.name: known.get((chain.name, chain.digest)) or _record(chain) for chain in loaded.chains.values()
+        chain.name: known.get((chain.name, chain.digest)) or _record(chain)
+        for chain in loaded.chains.values()
     }
     return Catalog(chains=loaded.chains, versions=versions, problems=loaded.problems)
 
@@ -72,6 +73,8 @@ def _record(loaded: LoadedChain) -> ChainVersion:
         except IntegrityError:
             # Another process has just recorded a version. If it is this one we take it; if it
             # only took our number, we count again.
-            found = ChainVersion.objects.filter(chain=chain, digest=loaded.digest).select_related("chain").first()
+            found = (
+                ChainVersion.objects.filter(chain=chain, digest=loaded.digest).select_related("chain").first()
+            )
             if found is not None:
                 return found

@@ -1,5 +1,6 @@
-"""Tells others to look at the database: workers that work waits, callers that answers are there,
-browsers that a run's history grew.
+"""Tells others to look at the database again.
+
+Workers hear that work waits, callers that answers are there, browsers that a run's history grew.
 
 Everything here may be lost without harm: the reconciler rings again, and callers and sockets look
 by themselves every two seconds. So it happens on a thread of its own, after the commit, and a
@@ -99,7 +100,7 @@ class Doorbell:
             time.sleep(_PAUSE_S)
 
     def _round(self, batch: list[Message], loop: asyncio.AbstractEventLoop, client: redis.Redis) -> None:
-        from webapp.celery import app  # noqa: PLC0415 (the composition root imports the store, which imports this)
+        from webapp.celery import app
 
         latest: dict[UUID, int] = {}
         with client.pipeline(transaction=False) as pipe:
@@ -143,11 +144,11 @@ def queue_lengths(queues: list[str]) -> dict[str, int]:
     Raises:
         redis.RedisError: the broker is away.
     """
-    with redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2) as client:
-        with client.pipeline(transaction=False) as pipe:
-            for name in queues:
-                pipe.llen(f"{settings.BROKER_PREFIX}{name}")
-            return dict(zip(queues, pipe.execute(), strict=True))
+    client = redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2)
+    with client, client.pipeline(transaction=False) as pipe:
+        for name in queues:
+            pipe.llen(f"{settings.BROKER_PREFIX}{name}")
+        return dict(zip(queues, pipe.execute(), strict=True))
 
 
 async def _tell(run_id: UUID, seq: int) -> None:

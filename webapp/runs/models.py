@@ -55,7 +55,7 @@ class Run(models.Model):
     progress = models.JSONField(null=True, blank=True)
     warnings = models.JSONField(default=list, blank=True)
     last_seq = models.PositiveBigIntegerField(default=0)
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (NULLs do not collide)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     input_digest = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -1,5 +1,6 @@
 """What people and programs do with runs: start, cancel, resume, delete, read their history."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -40,7 +41,7 @@ class StartedRun:
 
 
 def start_run(
-    *, user: User, chain: str, input: JsonObject, title: str = "", idempotency_key: str | None = None  # noqa: A002 (the API's word)
+    *, user: User, chain: str, input: JsonObject, title: str = "", idempotency_key: str | None = None
 ) -> StartedRun:
     """Accept a run: validated, committed, and only then announced to the workers.
 
@@ -114,7 +115,9 @@ def resume_run(*, run: Run, by: str) -> Run:
         RunNotResumable: it is in another state, or its chain is gone.
     """
     if run.chain.name not in current_catalog().chains:
-        raise RunNotResumable(f"The chain {run.chain.name!r} is not there any more. Put it back, then resume.")
+        raise RunNotResumable(
+            f"The chain {run.chain.name!r} is not there any more. Put it back, then resume."
+        )
     with transaction.atomic():
         history.lock_run(run.id)
         now = clock.now()
@@ -132,10 +135,8 @@ def delete_run(*, run: Run, by: str) -> None:
     """Remove a run, what it made, and the uploads that no other run uses; a running one is cancelled first."""
     inputs = file_ids_in(run.input)
     with transaction.atomic():
-        try:
+        with contextlib.suppress(RunAlreadyFinal):  # it ended by itself: nothing to stop
             cancel_run(run=run, by=by)
-        except RunAlreadyFinal:
-            pass  # it ended by itself: nothing to stop
         delete_files_of(run_id=run.id)
         Run.objects.filter(id=run.id).delete()
         others = Run.objects.filter(owner_id=run.owner_id).values_list("input", flat=True) if inputs else []
@@ -157,7 +158,9 @@ def waiting_for(*, run: Run) -> list[dict[str, Any]]:
     for queue in Invocation.objects.filter(run=run, state=State.QUEUED).values_list("queue", flat=True):
         counts[queue] = counts.get(queue, 0) + 1
     served = served_queues(now=clock.now()) if counts else set()
-    return [{"queue": queue, "count": count} for queue, count in sorted(counts.items()) if queue not in served]
+    return [
+        {"queue": queue, "count": count} for queue, count in sorted(counts.items()) if queue not in served
+    ]
 
 
 def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:

@@ -83,7 +83,11 @@ class DatabaseRunStore:
         elif row.state in (State.FAILED, State.CANCELLED):
             # An attempt before this one saw it end; this one gets a try of its own.
             transitions.requeue_ended(
-                invocation=row, now=now, max_attempts=call.max_attempts, timeout_s=call.timeout_s, queue=call.queue
+                invocation=row,
+                now=now,
+                max_attempts=call.max_attempts,
+                timeout_s=call.timeout_s,
+                queue=call.queue,
             )
             row.state = State.QUEUED
         return _outcome(row)
@@ -125,7 +129,7 @@ class DatabaseRunStore:
         if run_id:
             transitions.cancel_tree(run_id=run_id, ids=[invocation_id], now=clock.now())
 
-    def append(self, *, fence: Fence, type: str, data: Mapping[str, Any]) -> None:  # noqa: A002 (the word of the event)
+    def append(self, *, fence: Fence, type: str, data: Mapping[str, Any]) -> None:
         """Add an event that the author's code asked for."""
         run_id = _lock(fence)
         if not run_id:

@@ -184,7 +184,9 @@ def cancel_tree(*, run_id: UUID, ids: Iterable[UUID], now: datetime) -> None:
         history.append(run_id=run_id, events=events, at=now)
         # Calls of an invocation that ended by itself were settled then; so follow only what ends now.
         level = list(
-            Invocation.objects.filter(parent_id__in=[row.id for row in rows], state__in=OPEN).values_list("id", flat=True)
+            Invocation.objects.filter(parent_id__in=[row.id for row in rows], state__in=OPEN).values_list(
+                "id", flat=True
+            )
         )
 
 
@@ -202,7 +204,9 @@ def _requeue(row: Invocation, *, reason: str, attempt_state: AttemptState, now: 
     history.append(run_id=row.run_id, events=[event], at=now)
 
 
-def _queue(row: Invocation, *, now: datetime, delay_s: float = 0.0, bell: bool = True, **changes: Any) -> None:
+def _queue(
+    row: Invocation, *, now: datetime, delay_s: float = 0.0, bell: bool = True, **changes: Any
+) -> None:
     # What has to wait is rung by the reconciler when its time has come.
     Invocation.objects.filter(id=row.id).update(
         state=State.QUEUED,
@@ -237,7 +241,11 @@ def _settle_calls(row: Invocation, now: datetime) -> None:
 
 
 def _wake_parent(row: Invocation) -> None:
-    worker = Invocation.objects.filter(Q(id=row.parent_id) & ~Q(worker="")).values_list("worker", flat=True).first()
+    worker = (
+        Invocation.objects.filter(Q(id=row.parent_id) & ~Q(worker=""))
+        .values_list("worker", flat=True)
+        .first()
+    )
     if worker:
         after_commit(Mail(worker=worker, invocation_id=row.id))
 

@@ -9,6 +9,7 @@ class Greeter(chains.ChainletBase):
     """Says hello to one person."""
 
     async def run_remote(self, name: str, loud: bool = False) -> str:
+        """Make one greeting."""
         greeting = f"Hello, {name}!"
         return greeting.upper() if loud else greeting
 
@@ -21,4 +22,5 @@ class Hello(chains.ChainletBase):
         self._greeter = greeter
 
     async def run_remote(self, names: list[str], loud: bool = False) -> list[str]:
+        """Call `Greeter` once for each name, and keep the order."""
         return await asyncio.gather(*(self._greeter.run_remote(name, loud) for name in names))

@@ -6,40 +6,58 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Chain',
+            name="Chain",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, unique=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ChainVersion',
+            name="ChainVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('digest', models.CharField(max_length=64)),
-                ('entrypoint', models.CharField(max_length=200)),
-                ('description', models.TextField(blank=True)),
-                ('graph', models.JSONField()),
-                ('input_schema', models.JSONField()),
-                ('output_schema', models.JSONField()),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='catalog.chain')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("digest", models.CharField(max_length=64)),
+                ("entrypoint", models.CharField(max_length=200)),
+                ("description", models.TextField(blank=True)),
+                ("graph", models.JSONField()),
+                ("input_schema", models.JSONField()),
+                ("output_schema", models.JSONField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="catalog.chain",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['chain__name', '-number'],
-                'constraints': [models.UniqueConstraint(fields=('chain', 'number'), name='version_number_once'), models.UniqueConstraint(fields=('chain', 'digest'), name='version_digest_once')],
+                "ordering": ["chain__name", "-number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("chain", "number"), name="version_number_once"),
+                    models.UniqueConstraint(fields=("chain", "digest"), name="version_digest_once"),
+                ],
             },
         ),
     ]

@@ -5,30 +5,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True)),
-                ('slot', models.CharField(max_length=100)),
-                ('host', models.CharField(max_length=200)),
-                ('pid', models.PositiveIntegerField()),
-                ('hardware', models.CharField(max_length=50)),
-                ('queues', models.JSONField(default=list)),
-                ('state', models.CharField(choices=[('live', 'Live'), ('stopped', 'Stopped'), ('lost', 'Lost')], default='live', max_length=10)),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('heartbeat_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, unique=True)),
+                ("slot", models.CharField(max_length=100)),
+                ("host", models.CharField(max_length=200)),
+                ("pid", models.PositiveIntegerField()),
+                ("hardware", models.CharField(max_length=50)),
+                ("queues", models.JSONField(default=list)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("live", "Live"), ("stopped", "Stopped"), ("lost", "Lost")],
+                        default="live",
+                        max_length=10,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("heartbeat_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ['-started_at'],
-                'indexes': [models.Index(fields=['state', 'heartbeat_at'], name='fleet_worke_state_6c7b7a_idx')],
+                "ordering": ["-started_at"],
+                "indexes": [
+                    models.Index(fields=["state", "heartbeat_at"], name="fleet_worke_state_6c7b7a_idx")
+                ],
             },
         ),
     ]

@@ -28,9 +28,9 @@ class Command(BaseCommand):
         os.environ["WORKER_SLOT"] = options["name"]
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-        from webapp.catalog.services import loaded_chains  # noqa: PLC0415 (after the environment is set)
-        from webapp.celery import app, doorbell, matching  # noqa: PLC0415
-        from webapp.fleet import hardware  # noqa: PLC0415
+        from webapp.catalog.services import loaded_chains
+        from webapp.celery import app, doorbell, matching
+        from webapp.fleet import hardware
 
         patterns = [part.strip() for part in options["queues"].split(",") if part.strip()]
         patterns = patterns or ["cpu", *(["gpu.any", hardware.detect()] if hardware.has_gpu() else [])]
@@ -41,8 +41,8 @@ class Command(BaseCommand):
             sys.stderr.write("ready\n")
             sys.stderr.flush()
 
-        from celery.platforms import SecurityWarning  # noqa: PLC0415
-        from celery.signals import worker_ready  # noqa: PLC0415
+        from celery.exceptions import SecurityWarning
+        from celery.signals import worker_ready
 
         # Celery warns root because of pickle; we accept JSON only.
         warnings.simplefilter("ignore", SecurityWarning)
