@@ -5,6 +5,7 @@ import { subscribe, uploads } from "./library/uploads";
 import { Link, useRoute } from "./router";
 import { plural } from "./ui/format";
 import { Icon, Mark } from "./ui/Icon";
+import { Menu } from "./ui/Menu";
 import { ThemeSelect } from "./ui/Theme";
 
 /** What stands around every page: the rail with the way home, and the whole window as a drop zone. */
@@ -37,15 +38,24 @@ export function Shell({
         </nav>
         <div className="end">
           {going > 0 && page !== "library" && <Link to="/">{plural(going, "upload")}</Link>}
-          <ThemeSelect />
-          <div className="who">
-            <span>{session.user.username}</span>
-            {session.user.is_staff && <a href="/admin/">Admin</a>}
-            <a href="/api/docs">API</a>
-            <button type="button" className="plain" onClick={onLogOut}>
-              Log out
-            </button>
-          </div>
+          <Menu name={session.user.username} className="account">
+            <li>
+              <ThemeSelect />
+            </li>
+            {session.user.is_staff && (
+              <li>
+                <a href="/admin/">Admin</a>
+              </li>
+            )}
+            <li>
+              <a href="/api/docs">API reference</a>
+            </li>
+            <li>
+              <button type="button" onClick={onLogOut}>
+                Log out
+              </button>
+            </li>
+          </Menu>
         </div>
       </header>
       <main id="content" tabIndex={-1}>

@@ -1,8 +1,8 @@
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { ApiError, actOnRun, deleteRun } from "../api/client";
 import type { RunState } from "../api/types";
 import { navigate } from "../router";
-import { Icon } from "../ui/Icon";
+import { Menu } from "../ui/Menu";
 
 const FORMATS = [
   ["txt", "Plain text"],
@@ -78,43 +78,17 @@ export function Actions({
 
 /** Plain links: the server writes the files, nothing is built in the browser. */
 function Downloads({ id }: { id: string }) {
-  const menu = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const shut = (event: Event) => {
-      const element = menu.current;
-      if (element === null || !element.open) return;
-      if (event instanceof KeyboardEvent && event.key === "Escape") {
-        element.open = false;
-        element.querySelector("summary")?.focus();
-      } else if (event.type === "pointerdown" && !element.contains(event.target as Node)) {
-        element.open = false;
-      }
-    };
-    document.addEventListener("keydown", shut);
-    document.addEventListener("pointerdown", shut);
-    return () => {
-      document.removeEventListener("keydown", shut);
-      document.removeEventListener("pointerdown", shut);
-    };
-  }, []);
   return (
-    <details className="menu" ref={menu}>
-      <summary className="btn">
-        <Icon name="download" />
-        Download
-        <Icon name="chevron" size={13} />
-      </summary>
-      <ul className="card">
-        {FORMATS.map(([format, words]) => (
-          <li key={format}>
-            <a href={`/api/runs/${id}/transcript.${format}?download=1`} download>
-              <b>{format.toUpperCase()}</b>
-              {words}
-            </a>
-          </li>
-        ))}
-      </ul>
-    </details>
+    <Menu name="Download" icon="download">
+      {FORMATS.map(([format, words]) => (
+        <li key={format}>
+          <a href={`/api/runs/${id}/transcript.${format}?download=1`} download>
+            <b>{format.toUpperCase()}</b>
+            {words}
+          </a>
+        </li>
+      ))}
+    </Menu>
   );
 }
 

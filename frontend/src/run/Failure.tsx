@@ -9,7 +9,7 @@ export function Failure({ error, view }: { error: ErrorTree; view: RunView }) {
   const root = rootCause(error);
   const kept = view.pieces.filter((piece) => piece.done).length;
   return (
-    <Notice tone="bad" title={root.message || root.type} alert>
+    <Notice tone="bad" title={sentence(root)} alert>
       {view.pieces.length > 0 && (
         <p>
           {kept} of {plural(view.pieces.length, "piece")} {kept === 1 ? "is" : "are"} kept. Resume
@@ -35,6 +35,12 @@ export function Failure({ error, view }: { error: ErrorTree; view: RunView }) {
       </details>
     </Notice>
   );
+}
+
+/** A refused input speaks for itself; any other failure needs the name of who failed. */
+function sentence({ type, message, chainlet }: ErrorTree): string {
+  if (type === "InputRejected" || chainlet === null) return message || type;
+  return `${chainlet} failed: ${message || type}`;
 }
 
 function frame({ file, line, name, code }: ErrorTree["frames"][number]): string {

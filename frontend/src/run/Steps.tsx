@@ -24,6 +24,7 @@ export function Steps({ view, machineHasGpu }: { view: RunView; machineHasGpu: b
   const picture = useMemo(() => timeline(view, now), [view, now]);
   const instead = useMemo(() => onCpuInstead(view), [view]);
   if (lines.length === 0) return <aside className="card steps" aria-label="Steps" />;
+  const x = (time: number) => ((time - picture.begin) / (picture.end - picture.begin)) * WIDTH;
   const length = (picture.end - picture.begin) / 1000;
   return (
     <aside className="card steps" aria-label="Steps">
@@ -45,7 +46,7 @@ export function Steps({ view, machineHasGpu }: { view: RunView; machineHasGpu: b
       ))}
       <h2>Timeline</h2>
       <div className="lanes">
-        {picture.lanes.map(({ chainlet, rows }) => (
+        {picture.lanes.map(({ chainlet, waitsSince, rows }) => (
           <div key={chainlet} className="lane">
             <span>{chainlet}</span>
             <svg
@@ -53,15 +54,18 @@ export function Steps({ view, machineHasGpu }: { view: RunView; machineHasGpu: b
               role="img"
               aria-label={`${chainlet}: ${laneWords(rows)}`}
             >
+              {waitsSince !== null && (
+                <rect
+                  className="bar-wait"
+                  x={x(waitsSince)}
+                  y={2}
+                  width={WIDTH - x(waitsSince)}
+                  height="8"
+                  rx="2"
+                />
+              )}
               {rows.map((row, index) =>
-                row.map((bar) => (
-                  <BarShape
-                    key={bar.key}
-                    bar={bar}
-                    y={index * ROW + 2}
-                    x={(time) => ((time - picture.begin) / (picture.end - picture.begin)) * WIDTH}
-                  />
-                )),
+                row.map((bar) => <BarShape key={bar.key} bar={bar} y={index * ROW + 2} x={x} />),
               )}
             </svg>
           </div>

@@ -64,7 +64,9 @@ export function Waveform({
         <Picture peaks={peaks} width={width} duration={duration} pieces={pieces} clip={clip} />
         <rect ref={head} className="head" width="2" height={HEIGHT} />
       </svg>
-      {peaks === null && <span className="wave-word">The picture of the sound comes first.</span>}
+      {peaks === null && (
+        <span className="wave-word">The waveform appears here once the sound is decoded.</span>
+      )}
       <input
         type="range"
         aria-label="Position in the recording"
@@ -97,7 +99,7 @@ const Picture = memo(function Picture({
 }) {
   const heights = useMemo(() => bars(peaks ?? [], Math.floor(width / STEP)), [peaks, width]);
   const heard = useMemo(() => heardStretches(pieces, duration), [pieces, duration]);
-  if (width === 0 || duration === 0) return null;
+  if (width === 0 || duration === 0 || peaks === null) return null;
   const scale = width / duration;
   const isHeard = (x: number) => heard.some(([from, to]) => x >= from * scale && x < to * scale);
   let done = "";

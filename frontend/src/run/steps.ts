@@ -76,6 +76,8 @@ export interface Bar {
 
 export interface Lane {
   chainlet: string;
+  /** Since when it has been waiting, while no try of it has begun. */
+  waitsSince: number | null;
   rows: Bar[][];
 }
 
@@ -91,11 +93,15 @@ export interface Timeline {
  */
 export function timeline(view: RunView, now: number): Timeline {
   const lanes = new Map<string, Bar[]>();
+  const waits = new Map<string, number>();
   let begin = Number.POSITIVE_INFINITY;
   let end = view.ended_at ? Date.parse(view.ended_at) : now;
   for (const [id, invocation] of Object.entries(view.invocations)) {
     const bars = lanes.get(invocation.chainlet) ?? [];
     lanes.set(invocation.chainlet, bars);
+    if (invocation.state === "queued" && invocation.queued_at && !waits.has(invocation.chainlet)) {
+      waits.set(invocation.chainlet, Date.parse(invocation.queued_at));
+    }
     for (const bar of barsOf(id, invocation, end)) {
       begin = Math.min(begin, bar.queued);
       end = Math.max(end, bar.end);
@@ -106,7 +112,11 @@ export function timeline(view: RunView, now: number): Timeline {
   return {
     begin,
     end: Math.max(end, begin + 1000),
-    lanes: [...lanes].map(([chainlet, bars]) => ({ chainlet, rows: pack(bars) })),
+    lanes: [...lanes].map(([chainlet, bars]) => ({
+      chainlet,
+      waitsSince: bars.length === 0 ? (waits.get(chainlet) ?? null) : null,
+      rows: pack(bars),
+    })),
   };
 }
 

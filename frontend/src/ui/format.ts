@@ -60,7 +60,7 @@ export function ago(iso: string, now: number): string {
 }
 
 export function moment(iso: string): string {
-  return new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+  return new Date(iso).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** Decimal units, as file managers show them: "4.3 GB". */
