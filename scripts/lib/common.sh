@@ -16,6 +16,15 @@ fail() {
     exit 1
 }
 
+# Runs a command and shows what it said only if it failed.
+quietly() {
+    local said
+    if ! said="$("$@" 2>&1)"; then
+        printf '%s\n' "$said" >&2
+        return 1
+    fi
+}
+
 # shellcheck source=scripts/lib/python.sh
 . "$ROOT/scripts/lib/python.sh"
 # shellcheck source=scripts/lib/frontend.sh

@@ -26,8 +26,8 @@ ensure_node_modules() {
     now="$(cksum <"$ROOT/frontend/package-lock.json")"
     if [ -f "$stamp" ] && [ "$(<"$stamp")" = "$now" ]; then return; fi
     say "Installing the packages of the web pages"
-    (cd "$ROOT/frontend" && npm ci --no-audit --no-fund --loglevel=error >&2) ||
-        fail "The packages of the web pages could not be installed. Is the network up?"
+    quietly npm --prefix "$ROOT/frontend" ci --no-audit --no-fund --no-update-notifier --loglevel=error ||
+        fail "The packages of the web pages could not be installed; the reason is above. Is the network up?"
     printf '%s\n' "$now" >"$stamp"
 }
 
@@ -40,6 +40,7 @@ ensure_frontend() {
     if [ -f "$stamp" ] && [ "$(<"$stamp")" = "$now" ]; then return; fi
     ensure_node_modules
     say "Building the web pages"
-    (cd "$ROOT/frontend" && npm run --silent build >&2) || fail "The web pages could not be built; the reason is above."
+    quietly npm --prefix "$ROOT/frontend" run --silent build ||
+        fail "The web pages could not be built; the reason is above."
     printf '%s\n' "$now" >"$stamp"
 }

@@ -50,16 +50,16 @@ class Child:
         self.ready = asyncio.Event()
         self._console = console
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stop = asyncio.Event()
         self._last_line = ""
 
     async def keep_alive(self) -> None:
         """Run until stopped; raises GivenUp if that makes no sense any more."""
         deaths = 0
-        while not self._stopping:
+        while not self._stop.is_set():
             started = time.monotonic()
             code = await self._live_once()
-            if self._stopping:
+            if self._stop.is_set():
                 return
             if code == CONFIGURATION_FAULT:
                 raise GivenUp(self._last_line or f"{self.role.name} cannot work with these settings.")
@@ -75,7 +75,7 @@ class Child:
 
     def send(self, signum: signal.Signals) -> None:
         """Ask the process to stop, in the way the signal says; it is not started again."""
-        self._stopping = True
+        self._stop.set()
         if self._process and self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signum)
@@ -101,7 +101,7 @@ class Child:
             start_new_session=True,  # a Ctrl-C is for the supervisor, which passes it on in order
             preexec_fn=_bound_to_parent(self.role.orphan_signal),
         )
-        if self._stopping:
+        if self._stop.is_set():
             self.send(signal.SIGTERM)
         watch = asyncio.create_task(self._watch_readiness())
         try:

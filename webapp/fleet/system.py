@@ -21,6 +21,7 @@ from webapp.fleet.supervisor import Supervisor
 
 READY = "ready"  # what a worker writes on a line of its own once it takes work
 _MOST_MODEL_WORKERS = 4
+_GOODBYE = ("Warm shutdown",)  # said by each worker at every normal end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,7 @@ class System:
                 ),
                 env={**shared, "WHISPER_THREADS": threads},
                 ready_line=READY,
+                muted=_GOODBYE,
             )
             for number in range(1, count + 1)
         ]
@@ -134,6 +136,7 @@ class System:
             command=_manage("worker", "--queues", "cpu", "--concurrency", "8", "--name", "cpu"),
             env=shared,
             ready_line=READY,
+            muted=_GOODBYE,
         )
         reconciler = Role(name="reconciler", command=_manage("reconciler"), env=shared)
         return [web, *models, cpu, reconciler]
