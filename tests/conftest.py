@@ -42,7 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         yield stack.start()
     finally:
-        stack.close()
+        stack.stop()
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
         yield make
     finally:
         for stack in made:
-            stack.close()
+            stack.stop()
 
 
 @pytest.hookimpl(wrapper=True)

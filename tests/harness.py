@@ -160,16 +160,13 @@ class Stack:
 
     def stop(self, signum: int = signal.SIGTERM, *, timeout: float = 45) -> int:
         """Ask the supervisor to stop; returns its exit code."""
+        self.api.close()
+        self.api = self.client()
         if self._process is None:
             return 0
         if self.running:
             self._process.send_signal(signum)
         return self._process.wait(timeout)
-
-    def close(self) -> None:
-        """Stop for good."""
-        self.api.close()
-        self.stop()
 
     @property
     def running(self) -> bool:
@@ -198,6 +195,18 @@ class Stack:
         for pid in pids:
             os.kill(pid, signum)
         return pids
+
+    def worker(self, queues: str, *, name: str) -> subprocess.Popen[bytes]:
+        """One more worker beside those of the system; the caller ends it."""
+        env = psutil.Process(self.pids("reconciler")[0]).environ()  # knows the broker's address
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, ROOT / "manage.py", "worker", "--queues", queues, "--name", name],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def upload(self, path: Path) -> dict[str, Any]:
         """Send a file; returns what the API says of it."""
