@@ -219,3 +219,49 @@ def test_a_signal_stops_children_in_time(tmp_path):
     assert code == 0
     assert "stopping" in output
     assert time.monotonic() - start < 10
+
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('go', flush=True); time.sleep(60)"
+
+
+def test_a_second_interrupt_kills_at_once():
+    async def main(supervisor):
+        await supervisor.ready()
+        os.kill(os.getpid(), signal.SIGINT)
+        asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
+
+    start = time.monotonic()
+    code, _ = supervise(program("a", STUBBORN, ready_line="go"), main=main)
+    assert code == 0
+    assert time.monotonic() - start < 5
+
+
+def test_a_child_that_does_not_stop_is_killed_after_the_grace(monkeypatch):
+    monkeypatch.setattr("webapp.fleet.supervisor.GRACE", 0.5)
+
+    async def main(supervisor):
+        await supervisor.ready()
+        return 0
+
+    code, output = supervise(program("a", STUBBORN, ready_line="go"), main=main)
+    assert code == 0
+    assert "a did not stop within" in output
+
+
+def test_an_endless_line_is_cut_and_bytes_that_are_no_text_do_no_harm():
+    async def main(supervisor):
+        await supervisor.ready()
+        return 0
+
+    text = "import os, time; os.write(1, b'x' * 50_000 + b'\\n\\xff\\ngo\\n'); time.sleep(60)"
+    _, output = supervise(program("a", text, ready_line="go"), main=main)
+    assert "a         | \ufffd\n" in output
+    assert max(map(len, output.splitlines())) < 10_000
+
+
+def test_progress_without_a_terminal_is_a_line_for_each_tenth():
+    output = io.StringIO()
+    console = Console(output)
+    for step in range(101):
+        console.progress(step / 100, "Working")
+    assert output.getvalue().splitlines() == [f"Working {tenth * 10}%" for tenth in range(11)]
