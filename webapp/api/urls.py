@@ -1,7 +1,7 @@
 """Addresses of the interface."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from webapp.api import chain_views, file_views, health, run_views, sessions, transcript_views
 
@@ -23,6 +23,6 @@ urlpatterns = [
     path("api/runs/<uuid:run_id>/cancel", run_views.CancelRun.as_view()),
     path("api/runs/<uuid:run_id>/resume", run_views.ResumeRun.as_view()),
     path("api/runs/<uuid:run_id>/transcript.<str:fmt>", transcript_views.RunTranscript.as_view()),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(template_name="api/docs.html")),
 ]

@@ -5,5 +5,5 @@ from django.urls import re_path
 from webapp.ui.views import page
 
 urlpatterns = [
-    re_path(r"^(?!(?:api|ws|v1|admin|static)(?:/|$)|metrics$).*$", page, name="page"),
+    re_path(r"^(?!(?:api|ws|v1|admin|static|metrics|healthz|readyz)(?:/|$)).*$", page, name="page"),
 ]
