@@ -86,6 +86,8 @@ class Invocation(models.Model):
         failures: attempts that failed, since the last resume.
         deaths: workers that died over it, since the last resume.
         waiting: the attempt has begun to wait for dependencies and holds no slot.
+        round: grows when it is tried again because it failed or was resumed, not because a worker died.
+        caller_round: the caller's round in which the call was made; its failure counts for that round.
         timeout_s: seconds an attempt may take; none for the root.
         lease_expires_at: until when `worker` holds it; renewed while it lives.
         available_at: not to be started before.
@@ -102,6 +104,8 @@ class Invocation(models.Model):
     failures = models.PositiveIntegerField(default=0)
     deaths = models.PositiveIntegerField(default=0)
     waiting = models.BooleanField(default=False)
+    round = models.PositiveIntegerField(default=0)
+    caller_round = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField(default=1)
     timeout_s = models.FloatField(null=True, blank=True)
     input = models.JSONField()

@@ -69,6 +69,7 @@ class DatabaseRunStore:
                 input=dict(call.input),
                 input_hash=call.input_hash,
                 occurrence=call.occurrence,
+                caller_round=caller.round,
                 available_at=now,
                 rung_at=now,
                 created_at=now,
@@ -80,14 +81,16 @@ class DatabaseRunStore:
         elif row.state == State.SUCCEEDED:
             event = NewEvent(type="invocation.kept", invocation_id=row.id)
             history.append(run_id=row.run_id, events=[event], at=now)
-        elif row.state in (State.FAILED, State.CANCELLED):
-            # An attempt before this one saw it end; this one gets a try of its own.
+        elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
+            # The caller itself failed or was resumed since, so it gets a new try. After a mere
+            # crash the recorded failure stands, or a call that kills workers would never end.
             transitions.requeue_ended(
                 invocation=row,
                 now=now,
                 max_attempts=call.max_attempts,
                 timeout_s=call.timeout_s,
                 queue=call.queue,
+                caller_round=caller.round,
             )
             row.state = State.QUEUED
         return _outcome(row)

@@ -99,7 +99,7 @@ def fail(*, fence: Fence, failure: Failure, now: datetime) -> bool:
     if isinstance(decision, GiveUp):
         _give_up(row, error, now)
         return True
-    _queue(row, now=now, delay_s=decision.delay_s, bell=False)
+    _queue(row, now=now, delay_s=decision.delay_s, bell=False, round=F("round") + 1)
     data = {"attempt": fence.attempt, "error": error, "retry_in": decision.delay_s}
     history.append(
         run_id=row.run_id,
@@ -149,7 +149,9 @@ def take_back(*, invocation: Invocation, now: datetime) -> bool:
 
 def requeue_ended(*, invocation: Invocation, now: datetime, **changes: Any) -> None:
     """Queue a failed or cancelled invocation again, with its tries given back."""
-    _queue(invocation, now=now, failures=0, deaths=0, ended_at=None, error=None, **changes)
+    _queue(
+        invocation, now=now, failures=0, deaths=0, ended_at=None, error=None, round=F("round") + 1, **changes
+    )
     data = {"attempt": invocation.attempt, "reason": "resumed"}
     event = NewEvent(type="invocation.requeued", invocation_id=invocation.id, data=data)
     history.append(run_id=invocation.run_id, events=[event], at=now)

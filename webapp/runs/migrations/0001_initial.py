@@ -103,6 +103,8 @@ class Migration(migrations.Migration):
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("deaths", models.PositiveIntegerField(default=0)),
                 ("waiting", models.BooleanField(default=False)),
+                ("round", models.PositiveIntegerField(default=0)),
+                ("caller_round", models.PositiveIntegerField(default=0)),
                 ("max_attempts", models.PositiveIntegerField(default=1)),
                 ("timeout_s", models.FloatField(blank=True, null=True)),
                 ("input", models.JSONField()),
