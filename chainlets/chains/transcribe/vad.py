@@ -14,7 +14,7 @@ from chainlets.chains.transcribe.types import SAMPLE_RATE, Plan
 if TYPE_CHECKING:
     import numpy as np
 
-_BLOCK = 60 * SAMPLE_RATE // FRAME * FRAME  # samples looked at in one go
+_BLOCK = 20 * SAMPLE_RATE // FRAME * FRAME  # samples looked at in one go; the model takes 2 MB a second
 _WARM_UP = 2 * SAMPLE_RATE // FRAME * FRAME  # samples before a block that tell the model where it is
 
 
