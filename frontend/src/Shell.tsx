@@ -19,7 +19,9 @@ export function Shell({
   children: ReactNode;
 }) {
   const { page } = useRoute();
-  const going = useSyncExternalStore(subscribe, uploads).length;
+  const going = useSyncExternalStore(subscribe, uploads).filter(
+    (upload) => upload.state !== "failed",
+  ).length;
   return (
     <div className="app">
       <a className="skip" href="#content">
@@ -37,7 +39,11 @@ export function Shell({
           </Link>
         </nav>
         <div className="end">
-          {going > 0 && page !== "library" && <Link to="/">{plural(going, "upload")}</Link>}
+          {going > 0 && page !== "library" && (
+            <Link to="/" className="going">
+              {plural(going, "upload")}
+            </Link>
+          )}
           <Menu name={session.user.username} className="account">
             <li>
               <ThemeSelect />

@@ -95,7 +95,7 @@ export function timeline(view: RunView, now: number): Timeline {
   const lanes = new Map<string, Bar[]>();
   const waits = new Map<string, number>();
   let begin = Number.POSITIVE_INFINITY;
-  let end = view.ended_at ? Date.parse(view.ended_at) : now;
+  let end = view.ended_at ? Date.parse(view.ended_at) : Math.max(now, lastEnd(view));
   for (const [id, invocation] of Object.entries(view.invocations)) {
     const bars = lanes.get(invocation.chainlet) ?? [];
     lanes.set(invocation.chainlet, bars);
@@ -118,6 +118,15 @@ export function timeline(view: RunView, now: number): Timeline {
       rows: pack(bars),
     })),
   };
+}
+
+/** The clock of this machine may lie behind the server's; what has ended there lies in the past here too. */
+function lastEnd(view: RunView): number {
+  const attempts = Object.values(view.invocations).flatMap((invocation) => invocation.attempts);
+  return attempts.reduce(
+    (last, attempt) => (attempt.ended_at ? Math.max(last, Date.parse(attempt.ended_at)) : last),
+    0,
+  );
 }
 
 function barsOf(id: string, invocation: Invocation, now: number): Bar[] {

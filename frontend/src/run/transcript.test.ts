@@ -67,6 +67,15 @@ test("a hole says whether it is being worked at, waits, or is tried again", () =
   ]);
 });
 
+test("calls that asked for the language before are not mistaken for pieces", () => {
+  const pieces = [piece(0, 0, 9), piece(1, 10, 19)];
+  const calls = [call("succeeded", 1), call("running", 1), call("queued")];
+  expect(liveRows(view(pieces, calls)).map((row) => row.kind === "hole" && row.status)).toEqual([
+    "running",
+    "queued",
+  ]);
+});
+
 test("after the end a hole is text that is missing", () => {
   const rows = liveRows(view([piece(0, 0, 9)], [call("cancelled")], "cancelled"));
   expect(rows).toMatchObject([{ status: "missing" }]);

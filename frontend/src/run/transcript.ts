@@ -95,13 +95,13 @@ function holeOf(view: RunView, piece: Piece, call: Invocation | undefined): Hole
 }
 
 /**
- * The invocation behind each piece. Events do not say it, but pieces are called in their order; where
- * the numbers differ (a chain that calls twice for a piece) there is no telling, hence undefined.
+ * The invocation behind each piece. Events do not say it, but the chain calls one for each piece, in
+ * their order, after it has asked a few for the language. Before all are called there is no telling.
  */
 function callsOfPieces(view: RunView): Invocation[] | undefined {
   const name = fanOut(view);
   const calls = Object.values(view.invocations).filter((call) => call.chainlet === name);
-  return calls.length === view.pieces.length ? calls : undefined;
+  return calls.length < view.pieces.length ? undefined : calls.slice(-view.pieces.length);
 }
 
 /** The end of the last text there is, in seconds; 0 before the first. */
