@@ -23,7 +23,8 @@ CHAINS_DIR = env.text("CHAINS_DIR")
 WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
 PRELOAD = env.names("PRELOAD", "transcribe.WhisperModel")
 WORKER_PROCESSES = env.number("WORKER_PROCESSES", 0)  # 0: one for each core, at most 4
-REDIS_URL = env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0"
+# Celery and redis-py write the address of a socket differently; here it is always redis-py's.
+REDIS_URL = re.sub(r"^redis\+socket://", "unix://", env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0")
 BROKER_PREFIX = "chainlets."  # before the name of every queue in the broker
 MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 4 * 1024**3, minimum=1)
 ADMIN_PASSWORD = env.secret("ADMIN_PASSWORD")
@@ -83,7 +84,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [re.sub(r"^redis\+socket://", "unix://", REDIS_URL)], "prefix": "chainlets.live"},
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "chainlets.live"},
     },
 }
 

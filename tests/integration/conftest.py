@@ -91,7 +91,9 @@ def web(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Iterator[W
         "DJANGO_SETTINGS_MODULE": "webapp.settings",
     }
     for command in (["migrate", "-v0"], ["ensure_admin"]):
-        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=env, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "manage.py", *command], cwd=ROOT, env=env, check=True, capture_output=True
+        )
     log = (data_dir / "web.log").open("wb")
     serve = [sys.executable, "manage.py", "web"]
     process = subprocess.Popen(serve, cwd=ROOT, env=env, stdout=log, stderr=log)

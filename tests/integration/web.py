@@ -23,7 +23,9 @@ def wav(seconds: float = 0.1, rate: int = 8000) -> bytes:
     return sink.getvalue()
 
 
-def multipart(content: bytes, *, name: str = "a.wav", field: str = "file", kind: str = "audio/wav") -> tuple[bytes, str]:
+def multipart(
+    content: bytes, *, name: str = "a.wav", field: str = "file", kind: str = "audio/wav"
+) -> tuple[bytes, str]:
     """A multipart body as browsers make it, with any name; and its content type."""
     head = f'--frontier\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
     return head.encode() + content + b"\r\n--frontier--\r\n", "multipart/form-data; boundary=frontier"
@@ -32,8 +34,12 @@ def multipart(content: bytes, *, name: str = "a.wav", field: str = "file", kind:
 def make_run(owner: User, *, chain: str = "hello", state: str = State.QUEUED, **values: Any) -> Run:
     """A run's row with its root, without anybody being told."""
     version = current_catalog().versions[chain]
-    run = Run.objects.create(owner=owner, chain=version.chain, version=version, state=state, **{"input": {}, **values})
-    Invocation.objects.create(run=run, chainlet=version.entrypoint, queue="cpu", state=state, input={}, input_hash="0")
+    run = Run.objects.create(
+        owner=owner, chain=version.chain, version=version, state=state, **{"input": {}, **values}
+    )
+    Invocation.objects.create(
+        run=run, chainlet=version.entrypoint, queue="cpu", state=state, input={}, input_hash="0"
+    )
     return run
 
 

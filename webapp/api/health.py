@@ -53,8 +53,7 @@ def _select_one() -> None:
 
 
 async def _ask_broker() -> None:
-    url = settings.REDIS_URL.replace("redis+socket://", "unix://", 1)
-    client = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+    client = Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
     try:
         await client.ping()
     finally:

@@ -35,10 +35,18 @@ def operator(db):
 
 @pytest.fixture
 def run(alice):
-    run = make_run(alice, chain="hello", state="failed", title="Board meeting", error=ERROR, warnings=["It was long."])
+    run = make_run(
+        alice, chain="hello", state="failed", title="Board meeting", error=ERROR, warnings=["It was long."]
+    )
     root = run.invocations.get()
     child = Invocation.objects.create(
-        run=run, parent=root, chainlet="Whisper", queue="gpu.t4", state="failed", input={"a": 1}, input_hash="1"
+        run=run,
+        parent=root,
+        chainlet="Whisper",
+        queue="gpu.t4",
+        state="failed",
+        input={"a": 1},
+        input_hash="1",
     )
     for number, worker in ((1, "box-1"), (2, "box-2")):
         Attempt.objects.create(
@@ -62,7 +70,16 @@ def test_the_list_shows_state_chain_owner_age_and_length(operator, run):
 
 def test_a_run_is_read_down_to_each_attempt(operator, run):
     text = page(operator, f"/admin/runs/run/{run.id}/change/")
-    for part in ("Hello", "Whisper", "gpu.t4", "box-1", "box-2", "It was long.", "OutOfMemory", "whisper.py:41"):
+    for part in (
+        "Hello",
+        "Whisper",
+        "gpu.t4",
+        "box-1",
+        "box-2",
+        "It was long.",
+        "OutOfMemory",
+        "whisper.py:41",
+    ):
         assert part in text
     assert "caused by" in text
     assert "<b>badly</b>" not in text, "texts of chains are escaped"

@@ -34,7 +34,12 @@ def test_the_database_does_not_hold_the_key(alice):
 
 def test_a_copied_hash_or_prefix_is_no_key(alice):
     record = create_key(user=alice, name="laptop").record
-    for guess in (record.prefix, record.hash, f"{record.prefix}_{record.hash}", f"{record.prefix}_{'x' * 43}"):
+    for guess in (
+        record.prefix,
+        record.hash,
+        f"{record.prefix}_{record.hash}",
+        f"{record.prefix}_{'x' * 43}",
+    ):
         assert ask(guess).status_code == 401
 
 
@@ -67,7 +72,9 @@ def test_a_user_who_may_not_log_in_has_no_keys_either(alice):
     assert ask(key).status_code == 401
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Basic YTpi", "Token x", "bearer\tx", "Bearer \x00", "Bearer é"])
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Basic YTpi", "Token x", "bearer\tx", "Bearer \x00", "Bearer é"]
+)
 def test_other_headers_are_refused(alice, header):
     assert Client().get("/api/runs", headers={"Authorization": header}).status_code == 401
 

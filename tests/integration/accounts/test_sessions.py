@@ -53,14 +53,19 @@ def test_the_session_id_changes_at_the_login(browser, alice):
     assert browser.cookies["sessionid"]["samesite"] == "Lax"
 
 
-@pytest.mark.parametrize(("username", "password"), [("alice", "wrong"), ("nobody", PASSWORD), ("alice", PASSWORD + " ")])
+@pytest.mark.parametrize(
+    ("username", "password"), [("alice", "wrong"), ("nobody", PASSWORD), ("alice", PASSWORD + " ")]
+)
 def test_wrong_names_and_wrong_passwords_are_answered_alike(browser, alice, username, password):
     response = log_in(browser, username, password)
     assert (response.status_code, response.json()["code"]) == (401, "login_refused")
     assert response.json()["detail"] == "The user name or the password is wrong. Check both and try again."
 
 
-@pytest.mark.parametrize("body", [{}, {"username": "alice"}, {"username": "", "password": ""}, {"username": "a\x00", "password": "x"}, []])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"username": "alice"}, {"username": "", "password": ""}, {"username": "a\x00", "password": "x"}, []],
+)
 def test_incomplete_logins_say_what_is_missing(browser, body):
     response = browser.post("/api/session/login", body, content_type="application/json")
     assert response.status_code == 422
@@ -102,7 +107,9 @@ def test_a_change_without_the_csrf_token_is_refused(browser, alice):
     refused = browser.post("/api/runs", body, content_type="application/json")
     assert refused.status_code == 403
     assert refused["Content-Type"] == "application/problem+json"
-    wrong = browser.post("/api/runs", body, content_type="application/json", headers={"X-CSRFToken": "x" * 64})
+    wrong = browser.post(
+        "/api/runs", body, content_type="application/json", headers={"X-CSRFToken": "x" * 64}
+    )
     assert wrong.status_code == 403
     right = browser.post("/api/runs", body, content_type="application/json", headers={"X-CSRFToken": token})
     assert right.status_code == 202

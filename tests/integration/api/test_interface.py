@@ -11,7 +11,9 @@ from webapp.ui.headers import POLICY
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing", "/api/runs/", "/healthz/x", "/v1/models", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/runs/", "/healthz/x", "/v1/models", "/metrics"]
+)
 def test_unknown_addresses_are_not_pages(api, path):
     assert api.get(path).status_code == 404
 
@@ -49,7 +51,10 @@ def test_chains_come_with_graph_and_schemas(api):
     assert hello == listed["results"][names.index("hello")]
     assert hello["graph"]["edges"] == [["Hello", "Greeter"]]
     assert hello["input_schema"]["properties"]["names"]["type"] == "array"
-    assert {node["chainlet"]: node["queue"] for node in hello["graph"]["nodes"]} == {"Hello": "cpu", "Greeter": "cpu"}
+    assert {node["chainlet"]: node["queue"] for node in hello["graph"]["nodes"]} == {
+        "Hello": "cpu",
+        "Greeter": "cpu",
+    }
     missing = api.get("/api/chains/nowhere")
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
 
@@ -57,7 +62,13 @@ def test_chains_come_with_graph_and_schemas(api):
 def test_the_schema_names_every_address(api):
     schema = api.get("/api/schema").json()
     assert set(schema["paths"]) >= {
-        *("/api/files", "/api/files/{file_id}", "/api/files/{file_id}/content", "/api/chains", "/api/chains/{name}"),
+        *(
+            "/api/files",
+            "/api/files/{file_id}",
+            "/api/files/{file_id}/content",
+            "/api/chains",
+            "/api/chains/{name}",
+        ),
         *("/api/runs", "/api/runs/{run_id}", "/api/runs/{run_id}/events", "/api/runs/{run_id}/invocations"),
         *("/api/runs/{run_id}/cancel", "/api/runs/{run_id}/resume", "/api/runs/{run_id}/transcript.{fmt}"),
         *("/api/session", "/api/session/login", "/api/session/logout"),
@@ -84,7 +95,9 @@ _EXAMPLES = {
 _PUBLIC = {"/api/schema"}
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/1", "/chains", "/api/docs", "/admin/login/", "/static/ui/plain.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/runs/1", "/chains", "/api/docs", "/admin/login/", "/static/ui/plain.css"]
+)
 def test_pages_run_no_inline_code(client, path):
     response = client.get(path)
     assert response["Content-Security-Policy"] == POLICY

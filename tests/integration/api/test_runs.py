@@ -48,7 +48,9 @@ def test_work_that_no_worker_takes_is_named_until_one_comes(api, alice):
     run = make_run(alice)
     root = run.invocations.get()
     for _ in range(3):
-        Invocation.objects.create(run=run, parent=root, chainlet="W", queue="gpu.t4", input={}, input_hash="1")
+        Invocation.objects.create(
+            run=run, parent=root, chainlet="W", queue="gpu.t4", input={}, input_hash="1"
+        )
     shown = api.get(f"/api/runs/{run.id}").json()["waiting_for"]
     assert shown == [{"queue": "cpu", "count": 1}, {"queue": "gpu.t4", "count": 3}]
     Worker.objects.create(name="w", slot="w", host="h", pid=1, hardware="cpu", queues=["cpu"])
@@ -88,7 +90,9 @@ def test_bad_input_is_refused_in_words_and_leaves_nothing(api, body, status, fie
     assert not Event.objects.exists()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"chain": "hello", "input": {"names": NaN}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"chain": "hello", "input": {"names": NaN}}']
+)
 def test_what_is_no_json_object_is_refused(api, body):
     response = api.post("/api/runs", data=body, content_type="application/json")
     assert response.status_code in {400, 422}
@@ -176,7 +180,15 @@ def test_invocations_come_with_their_attempts(api, alice):
     (shown,) = api.get(f"/api/runs/{run.id}/invocations").json()["results"]
     assert (shown["id"], shown["parent"], shown["queue"]) == (str(root.id), None, "cpu")
     assert shown["attempts"][0]["error"] == {"type": "E"}
-    assert set(shown["attempts"][0]) == {"number", "worker", "hardware", "state", "started_at", "ended_at", "error"}
+    assert set(shown["attempts"][0]) == {
+        "number",
+        "worker",
+        "hardware",
+        "state",
+        "started_at",
+        "ended_at",
+        "error",
+    }
 
 
 def test_cancel_and_resume_answer_the_new_state(api, alice):
@@ -228,7 +240,11 @@ def test_a_run_does_not_exist_for_anybody_else(others, alice, who):
 
 @pytest.mark.parametrize("run_id", ["x", str(uuid.UUID(int=3)), "1", "../1", "%00"])
 def test_wrong_ids_are_not_found(api, run_id):
-    for address in (f"/api/runs/{run_id}", f"/api/runs/{run_id}/events", f"/api/runs/{run_id}/transcript.srt"):
+    for address in (
+        f"/api/runs/{run_id}",
+        f"/api/runs/{run_id}/events",
+        f"/api/runs/{run_id}/transcript.srt",
+    ):
         response = api.get(address)
         assert response.status_code == 404
         assert response.json()["code"] == "not_found"

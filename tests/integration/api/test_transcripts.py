@@ -25,7 +25,7 @@ OUTPUT = {
 
 @pytest.fixture
 def run(alice):
-    return make_run(alice, chain="transcribe", state="succeeded", output=OUTPUT, title="Board \"May\"\r\n.mp3")
+    return make_run(alice, chain="transcribe", state="succeeded", output=OUTPUT, title='Board "May"\r\n.mp3')
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,9 @@ def test_words_do_not_become_markup_or_formulas(api, run):
         assert "<img" not in api.get(f"/api/runs/{run.id}/transcript.{fmt}").content.decode()
     table = api.get(f"/api/runs/{run.id}/transcript.tsv").content.decode()
     assert "\t=HYPERLINK" not in table
-    assert json.loads(api.get(f"/api/runs/{run.id}/transcript.json").content)["segments"] == OUTPUT["segments"]
+    assert (
+        json.loads(api.get(f"/api/runs/{run.id}/transcript.json").content)["segments"] == OUTPUT["segments"]
+    )
 
 
 def test_a_download_is_named_after_the_run(api, run):

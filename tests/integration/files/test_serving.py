@@ -109,7 +109,12 @@ def test_names_beyond_ascii_are_sent_by_rfc_6266(api, alice, files_dir):
 def test_what_a_chain_made_is_never_shown_as_a_page(api, alice, files_dir, tmp_path):
     (tmp_path / "page").write_text("<script>alert(1)</script>")
     file = store_local(
-        run_id=None, owner_id=alice.pk, path=tmp_path / "page", name="x.html", media_type="text/html", keep=True
+        run_id=None,
+        owner_id=alice.pk,
+        path=tmp_path / "page",
+        name="x.html",
+        media_type="text/html",
+        keep=True,
     )
     response = content(api, file)
     assert response["Content-Disposition"].startswith("attachment")
@@ -161,7 +166,12 @@ def test_scratch_goes_before_results(alice, files_dir, tmp_path, django_capture_
     for name, keep in (("scratch", False), ("result", True)):
         (tmp_path / name).write_bytes(SOUND)
         made[name] = store_local(
-            run_id=run.id, owner_id=alice.pk, path=tmp_path / name, name=name, media_type="audio/wav", keep=keep
+            run_id=run.id,
+            owner_id=alice.pk,
+            path=tmp_path / name,
+            name=name,
+            media_type="audio/wav",
+            keep=keep,
         )
         assert not (tmp_path / name).exists()
     with django_capture_on_commit_callbacks(execute=True):

@@ -132,7 +132,18 @@ def test_a_file_that_is_too_large_leaves_nothing(api, files_dir, settings):
 
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd", "/abs", "C:\\x", "..%2f", "CON", "x" * 700, "\u202egpj.wav", "a\x00.wav", "👩‍🚀.wav", "a;b.wav"],
+    [
+        "../../etc/passwd",
+        "/abs",
+        "C:\\x",
+        "..%2f",
+        "CON",
+        "x" * 700,
+        "\u202egpj.wav",
+        "a\x00.wav",
+        "👩‍🚀.wav",
+        "a;b.wav",
+    ],
 )
 def test_names_are_shown_and_never_used(api, files_dir, name):
     response = send(api, name=name)
