@@ -134,14 +134,17 @@ class Engine:
         """
         self._stopping = True
         deadline = time.monotonic() + grace_s
-        self._hand_back([held for held in self._held.values() if held.waiting])
-        while self._held and time.monotonic() < deadline:
+        self._hand_back([held for held in self._unfinished() if held.waiting])
+        while (left := self._unfinished()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        self._hand_back(list(self._held.values()))
+        self._hand_back(left)
         self._mailbox.stop()
         with contextlib.suppress(TimeoutError):
             self._submit(lambda store: store.leave(worker=self.identity)).result(timeout=2)
         self._committer.stop(timeout_s=2)
+
+    def _unfinished(self) -> list[Execution]:
+        return [execution for execution in list(self._held.values()) if not execution.ending]
 
     def _hand_back(self, executions: Collection[Execution]) -> None:
         for execution in executions:
@@ -260,7 +263,7 @@ class Engine:
         ours = await self._commit(lambda store: store.renew(worker=self.identity))
         for invocation_id in held - ours:
             execution = self._held.get(invocation_id)
-            if execution is not None:
+            if execution is not None and not execution.cancelled():
                 log.info("%s.%s is no longer ours", execution.claim.chain, execution.claim.chainlet)
                 execution.cancel(ending=True)
 

@@ -10,16 +10,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chainlets.chainlet import ChainletBase
 from chainlets.context import current_call
 from chainlets.files import FileStore, use_file_store
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.store import Claim
+
+T = TypeVar("T")
 
 _PROGRESS_EVERY_S = 0.2
 
@@ -52,6 +55,7 @@ class Execution:
         self._cancelled = False
         self._task: asyncio.Task[Any] | None = None
         self._lock = threading.Lock()
+        self._blocking: set[Future[Any]] = set()
         self._occurrences: Counter[tuple[str, str]] = Counter()
         self._progress_at = 0.0
         self._progress_held: dict[str, Any] | None = None
@@ -118,6 +122,28 @@ class Execution:
         task = self._task
         if task is not None:
             task.get_loop().call_soon_threadsafe(task.cancel)
+        with self._lock:
+            blocking = list(self._blocking)
+        for future in blocking:
+            future.cancel()
+
+    def block_on(self, future: Future[T]) -> T:
+        """Wait on this thread for a call's outcome.
+
+        Raises:
+            asyncio.CancelledError: the execution was cancelled meanwhile.
+        """
+        with self._lock:
+            self._blocking.add(future)
+        if self._cancelled:
+            future.cancel()
+        try:
+            return future.result()
+        except CancelledError:
+            raise asyncio.CancelledError from None
+        finally:
+            with self._lock:
+                self._blocking.discard(future)
 
     async def run_async(self, instance: ChainletBase, arguments: Mapping[str, Any]) -> Any:
         """Await an async `run_remote`; called on a user loop.

@@ -120,7 +120,7 @@ class _SyncStub(_Stub):
         if not future.done():
             parent.waits()
         with self._caller.loops.blocking():
-            outcome = future.result()
+            outcome = parent.block_on(future)
         return self._value(outcome)
 
 
