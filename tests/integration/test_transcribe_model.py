@@ -15,6 +15,7 @@ import chainlets as chains
 from chainlets.chains.excerpt import Excerpt
 from chainlets.chains.transcribe import Decode, Split, Transcribe, WhisperModel
 from chainlets.chains.transcribe.types import Transcript
+from chainlets.chains.transcribe.weights import ModelUnavailable
 from tests.harness import ROOT
 from tests.integration.transcribe_sounds import PRINT_PEAK_MEMORY, SAMPLE, noise, sample_bytes, wav
 
@@ -201,3 +202,13 @@ def test_chainlets_ask_for_the_hardware_they_need():
     assert [chainlet.remote_config.compute.gpu for chainlet in (Transcribe, Decode, Split, Excerpt)] == [
         None
     ] * 4
+
+
+def test_a_model_whose_files_are_damaged_says_which(model, models, tmp_path):
+    model("tiny.en")
+    transcribe(SAMPLE)  # puts the model together
+    for file in (models / "tiny.en").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[:1_000_000])
+    model(str(tmp_path))
+    with pytest.raises(ModelUnavailable, match=f"The model in {tmp_path} could not be loaded"):
+        transcribe(SAMPLE)

@@ -62,7 +62,9 @@ class Sound:
 class Decode(chains.ChainletBase):
     """Decodes any audio to 16 kHz mono samples and draws its outline."""
 
-    remote_config = chains.RemoteConfig(compute=chains.Compute(cpu_count=1, memory="512Mi"))
+    remote_config = chains.RemoteConfig(
+        compute=chains.Compute(cpu_count=1, memory="512Mi", predict_concurrency=4)
+    )
 
     async def run_remote(self, audio: chains.File) -> Decoded:
         """Decode a whole file."""

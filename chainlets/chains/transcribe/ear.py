@@ -40,6 +40,7 @@ class Ear:
     def __init__(self, folder: Path, *, threads: int) -> None:
         import ctranslate2
         import faster_whisper
+        import numpy as np
         from faster_whisper.transcribe import get_suppressed_tokens
 
         on_gpu = ctranslate2.get_cuda_device_count() > 0
@@ -50,6 +51,9 @@ class Ear:
             cpu_threads=threads,
             local_files_only=True,
         )
+        if on_gpu:
+            # A CUDA library that is missing shows only when it is first used: here, not in a run.
+            self._encoded(np.zeros(SAMPLE_RATE, dtype=np.float32), quiet=0.0)
         self._suppressed = list(get_suppressed_tokens(self._tokenizer("en", "transcribe"), [-1]))
 
     @property

@@ -21,7 +21,9 @@ _WARM_UP = 2 * SAMPLE_RATE // FRAME * FRAME  # samples before a block that tell 
 class Split(chains.ChainletBase):
     """Finds who speaks when, and cuts the speech into pieces for the model."""
 
-    remote_config = chains.RemoteConfig(compute=chains.Compute(cpu_count=1, memory="512Mi"))
+    remote_config = chains.RemoteConfig(
+        compute=chains.Compute(cpu_count=1, memory="512Mi", predict_concurrency=2)
+    )
 
     def __init__(self) -> None:
         from faster_whisper.vad import get_vad_model

@@ -11,7 +11,7 @@ from chainlets.chains.transcribe.phrases import seconds_in_file
 from chainlets.chains.transcribe.quality import Doubt, Take, doubts, is_made_up, is_silence, score
 from chainlets.chains.transcribe.split import Rules
 from chainlets.chains.transcribe.types import SAMPLE_RATE, Heard, Segment, Span, Task
-from chainlets.chains.transcribe.weights import find_model, model_name, models_folder
+from chainlets.chains.transcribe.weights import ModelUnavailable, find_model, model_name, models_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,15 @@ class WhisperModel(chains.ChainletBase):
         from chainlets.chains.transcribe.ear import Ear, threads_from_environment
 
         self._name = model_name()
-        self._ear = Ear(find_model(self._name, folder=models_folder()), threads=threads_from_environment())
+        folder = find_model(self._name, folder=models_folder())
+        try:
+            self._ear = Ear(folder, threads=threads_from_environment())
+        except (RuntimeError, ValueError, OSError) as error:
+            msg = (
+                f"The model in {folder} could not be loaded: {error}. "
+                f"Put its files there anew, or set WHISPER_MODEL to another model."
+            )
+            raise ModelUnavailable(msg) from error
 
     async def run_remote(
         self,
@@ -113,6 +121,8 @@ class _Window:
         """Hear the window to its end, looking again where the model stopped before that."""
         position = 0.0
         for look in range(_MOST_LOOKS):
+            if chains.cancelled():
+                return  # nobody reads the result
             take, found = self._best_take(position)
             if is_silence(take) or (look and is_made_up(take, before=self._text(), language=self._language)):
                 return
