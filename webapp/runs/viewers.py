@@ -35,9 +35,9 @@ def origin_allowed(scope: Scope) -> bool:
     """Whether a page of ours opened this socket.
 
     Browsers send cookies along whichever page asks, and always say which one it is: so a socket
-    that brings cookies must name our own host. One with a key needs no such proof.
+    that brings a session must name our own host. One with a key, or with nothing, needs no such proof.
     """
-    if header(scope, b"authorization") is not None:
+    if header(scope, b"authorization") is not None or _session_key(scope) is None:
         return True
     origin = urlsplit(header(scope, b"origin") or "")
     host = (header(scope, b"host") or "").lower()
@@ -52,10 +52,9 @@ def recognise(scope: Scope) -> Viewer | None:
         key = bearer(authorization)
         record = recognise_key(key) if key else None
         return Viewer(user_id=record.user_id) if record else None
-    cookies = parse_cookie(header(scope, b"cookie") or "")
     request = HttpRequest()
     # A fresh look at the session each time, so that a logout also ends what is open.
-    request.session = SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
+    request.session = SessionStore(_session_key(scope))
     user = get_user(request)
     return Viewer(user_id=user.pk) if user.is_active and user.pk is not None else None
 
@@ -63,3 +62,7 @@ def recognise(scope: Scope) -> Viewer | None:
 def may_see(viewer: Viewer, run_id: UUID) -> bool:
     """Whether the run exists and is the viewer's own."""
     return Run.objects.filter(id=run_id, owner_id=viewer.user_id).exists()
+
+
+def _session_key(scope: Scope) -> str | None:
+    return parse_cookie(header(scope, b"cookie") or "").get(settings.SESSION_COOKIE_NAME)

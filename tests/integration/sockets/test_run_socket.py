@@ -148,6 +148,7 @@ async def test_more_history_than_one_batch_comes_without_a_gap(run, key):
 
 
 async def test_nobody_without_a_login(run):
+    assert await closed_with(socket(run.id)) == 4401
     assert await closed_with(socket(run.id, ORIGIN)) == 4401
     assert await closed_with(socket(run.id, bearer("wrong"))) == 4401
     assert await closed_with(socket(run.id, (b"authorization", b"Basic YTpi"))) == 4401

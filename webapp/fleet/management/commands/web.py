@@ -33,6 +33,7 @@ class Command(BaseCommand):
             "webapp.asgi:application",
             lifespan="off",
             ws="websockets-sansio",
+            ws_max_size=64 * 1024,  # bytes of one message; clients have little to say
             log_level="warning",
             access_log=False,
             server_header=False,
