@@ -29,7 +29,9 @@ def secret(name: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+        raise ImproperlyConfigured(
+            f"{name}_FILE names {path}, which cannot be read: {error.strerror}."
+        ) from error
 
 
 def flag(name: str, *, default: bool = False) -> bool:
@@ -94,7 +96,9 @@ def database(url: str, *, sqlite: Path) -> Database:
     if parts.scheme == "sqlite":
         return _sqlite(Path(unquote(parts.path)))
     if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured(f"DATABASE_URL starts with {parts.scheme!r}. Use postgres:// or sqlite:///.")
+        raise ImproperlyConfigured(
+            f"DATABASE_URL starts with {parts.scheme!r}. Use postgres:// or sqlite:///."
+        )
     options: Mapping[str, str] = dict(parse_qsl(parts.query))
     return {
         "ENGINE": "django.db.backends.postgresql",
