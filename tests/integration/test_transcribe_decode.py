@@ -99,9 +99,9 @@ def test_what_is_not_audio_is_refused_in_a_sentence(content, sentence, decode, t
 @pytest.mark.parametrize(
     ("header", "sentence"),
     [
-        ({"rate": 1}, "1 samples a second"),
-        ({"rate": 3_999}, "3999 samples a second"),
-        ({"rate": 384_000}, "384000 samples a second"),
+        ({"rate": 1}, "a sample rate of 1 Hz"),
+        ({"rate": 3_999}, "a sample rate of 3999 Hz"),
+        ({"rate": 384_000}, "a sample rate of 384000 Hz"),
         ({"rate": 0}, "cannot be read as audio"),
         ({"channels": 9}, "9 channels"),
         ({"channels": 0}, "no channels"),

@@ -307,10 +307,10 @@ class Resampler:
 def check_sound(rate: int, channels: int) -> None:
     """Refuse what would blow up when it is resampled."""
     if not MIN_SOURCE_RATE <= rate <= MAX_SOURCE_RATE:
-        msg = f"The file says it has {rate} samples a second. Speech has between {MIN_SOURCE_RATE} and {MAX_SOURCE_RATE}."
+        msg = f"The file claims a sample rate of {rate} Hz. Only {MIN_SOURCE_RATE} to {MAX_SOURCE_RATE} Hz are taken."
         raise Rejected(msg)
     if not 1 <= channels <= MAX_CHANNELS:
-        msg = f"This file has {channels or 'no'} channels. Between 1 and {MAX_CHANNELS} are taken."
+        msg = f"The file claims to have {channels or 'no'} channels. Only 1 to {MAX_CHANNELS} are taken."
         raise Rejected(msg)
 
 
