@@ -6,12 +6,13 @@ in the order they were given, so an event emitted before a result is recorded be
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -85,9 +86,11 @@ class Committer:
                     for operation in batch:
                         self._commit([operation])
                 else:
-                    batch[0].future.set_exception(error)
+                    with contextlib.suppress(InvalidStateError):
+                        batch[0].future.set_exception(error)
                 return
             else:
                 for operation, result in zip(batch, results, strict=True):
-                    operation.future.set_result(result)
+                    with contextlib.suppress(InvalidStateError):  # whoever asked has gone
+                        operation.future.set_result(result)
                 return

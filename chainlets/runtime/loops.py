@@ -32,19 +32,21 @@ class UserLoops:
 
     @contextmanager
     def blocking(self) -> Iterator[None]:
-        """Mark the loop of this thread, if there is one, as blocked inside the block."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            yield
-            return
-        with self._lock:
-            self._blocked[loop] = self._blocked.get(loop, 0) + 1
+        """Mark the loop of this thread, if it is one of ours, as blocked inside the block."""
+        loop = asyncio._get_running_loop()  # noqa: SLF001 (public as get_running_loop, which raises instead)
+        ours = loop is not None and self._mark(loop, 1)
         try:
             yield
         finally:
-            with self._lock:
-                self._blocked[loop] -= 1
+            if loop is not None and ours:
+                self._mark(loop, -1)
+
+    def _mark(self, loop: asyncio.AbstractEventLoop, change: int) -> bool:
+        with self._lock:
+            ours = loop in self._blocked
+            if ours:
+                self._blocked[loop] += change
+            return ours
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
