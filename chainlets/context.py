@@ -7,7 +7,9 @@ do nothing, so a chainlet behaves the same in a unit test.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -129,9 +131,19 @@ def cancelled() -> bool:
 
 
 def scratch_dir() -> Path:
-    """A private temporary folder of this call, beside the file store, removed after the call."""
+    """A private temporary folder of this call, beside the file store, removed after the call.
+
+    Outside a run it is removed when the process ends.
+    """
     call = current_call.get()
-    return call.scratch_dir() if call is not None else Path(tempfile.mkdtemp(prefix="chainlets-"))
+    return call.scratch_dir() if call is not None else temporary_folder()
+
+
+def temporary_folder() -> Path:
+    """A new folder that is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="chainlets-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 async def offload(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

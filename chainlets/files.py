@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
+
+from chainlets.context import temporary_folder
 
 _LOCAL = "file:"
 _BLOCK = 1 << 20  # bytes read at a time
@@ -136,7 +137,7 @@ class LocalFileStore:
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> File:  # noqa: ARG002 (all are kept until the process ends)
         """Move the bytes into the temporary folder."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="chainlets-"))
+            self._folder = temporary_folder()
         target = self._folder / uuid.uuid4().hex / Path(name).name
         target.parent.mkdir()
         shutil.move(path, target)
