@@ -12,12 +12,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.views.decorators.http import require_POST
 
 from webapp.errors import WebappError
 from webapp.runs.models import FINAL, Event, Invocation, Run, State
-from webapp.runs.reading import SIGNS, error_chain, in_call_order, pretty, took
+from webapp.runs.reading import SIGNS, error_chain, in_call_order, moment, pretty, took
 from webapp.runs.services import cancel_run, resume_run
 
 if TYPE_CHECKING:
@@ -72,9 +71,9 @@ class RunAdmin(ReadOnly, ReadRuns):
     change_form_template = "admin/runs/run/page.html"
     fieldsets = [
         (None, {"fields": ["state_shown", "title_shown", "chain_shown", "owner", "id", "events_shown"]}),
-        ("Times", {"fields": ["created_at", "started_at", "ended_at", "length", "progress_shown"]}),
+        ("Times", {"fields": ["created", "started", "ended", "length", "progress_shown"]}),
         ("What went wrong", {"fields": ["error_shown", "warnings_shown"]}),
-        ("Invocations", {"fields": ["invocations_shown"], "classes": ["wide-table"]}),
+        ("Invocations", {"fields": ["invocations_shown"], "classes": ["run-calls"]}),
         ("Input and output", {"fields": ["input_shown", "output_shown"]}),
     ]
 
@@ -158,12 +157,27 @@ class RunAdmin(ReadOnly, ReadRuns):
     @admin.display(ordering="-created_at")
     def age(self, run: Run) -> str:
         """Since it was created."""
-        return f"{timesince(run.created_at, depth=1)} ago"
+        return f"{took(run.created_at, None, now=timezone.now())} ago"
 
     @admin.display
     def length(self, run: Run) -> str:
         """From its start to its end, or until now."""
         return took(run.started_at, run.ended_at, now=timezone.now())
+
+    @admin.display
+    def created(self, run: Run) -> str:
+        """When it was accepted."""
+        return moment(run.created_at)
+
+    @admin.display
+    def started(self, run: Run) -> str:
+        """When its first work began."""
+        return moment(run.started_at)
+
+    @admin.display
+    def ended(self, run: Run) -> str:
+        """When it came to its end."""
+        return moment(run.ended_at)
 
     @admin.display(description="progress")
     def progress_shown(self, run: Run) -> str:
@@ -198,7 +212,7 @@ class RunAdmin(ReadOnly, ReadRuns):
         address = reverse("admin:runs_event_changelist")
         return format_html('<a href="{}?run__id__exact={}">{} events</a>', address, run.id, run.last_seq)
 
-    @admin.display(description="")
+    @admin.display(description="calls")
     def invocations_shown(self, run: Run) -> SafeString:
         """All calls of the run, nested as they were made, each with its attempts."""
         return render_to_string("admin/runs/run/invocations.html", _table(run))
@@ -247,7 +261,7 @@ class InvocationAdmin(ReadOnly, ReadInvocations):
 class EventAdmin(ReadOnly, ReadEvents):
     """The history; best opened from a run."""
 
-    list_display = ["seq", "at", "type", "invocation_id", "data_shown"]
+    list_display = ["seq", "moment_shown", "type", "invocation_short", "data_shown"]
     list_display_links = None
     list_filter = ["type"]
     list_per_page = 500
@@ -257,6 +271,16 @@ class EventAdmin(ReadOnly, ReadEvents):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """The run's page links to its own events."""
         return lookup == "run__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="at", ordering="at")
+    def moment_shown(self, event: Event) -> str:
+        """To the millisecond."""
+        return moment(event.at)
+
+    @admin.display(description="invocation")
+    def invocation_short(self, event: Event) -> str:
+        """The beginning of its id."""
+        return str(event.invocation_id)[:8] if event.invocation_id else "–"
 
     @admin.display(description="data")
     def data_shown(self, event: Event) -> SafeString:
@@ -276,11 +300,13 @@ def _table(run: Run) -> dict[str, Any]:
             "invocation": row.invocation,
             "indent": min(row.depth, 8),
             "state": state_mark(row.invocation.state),
+            "created": moment(row.invocation.created_at, day=False),
             "took": took(row.invocation.started_at, row.invocation.ended_at, now=now),
             "attempts": [
                 {
                     "attempt": attempt,
                     "state": state_mark(attempt.state),
+                    "started": moment(attempt.started_at, day=False),
                     "took": took(attempt.started_at, attempt.ended_at, now=now),
                     "errors": error_chain(attempt.error),
                 }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +57,14 @@ def took(start: datetime | None, end: datetime | None, *, now: datetime) -> str:
     if hours:
         return f"{hours} h {left:02} min"
     return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+
+
+def moment(at: datetime | None, *, day: bool = True) -> str:
+    """A time in UTC, to the millisecond; with or without its day."""
+    if at is None:
+        return "–"
+    text = at.astimezone(UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+    return text if day else text.partition(" ")[2]
 
 
 def error_chain(error: Any) -> list[dict[str, Any]]:

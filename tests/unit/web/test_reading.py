@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from webapp.runs.models import Invocation
-from webapp.runs.reading import error_chain, in_call_order, pretty, took
+from webapp.runs.reading import error_chain, in_call_order, moment, pretty, took
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -64,3 +64,9 @@ def test_very_long_values_are_cut_and_say_so():
     text = pretty({"text": "x" * 100_000})
     assert len(text) < 25_000
     assert "more characters" in text
+
+
+def test_moments_are_told_to_the_millisecond():
+    assert moment(START + timedelta(microseconds=1500)) == "2026-11-24 12:00:00.001"
+    assert moment(START, day=False) == "12:00:00.000"
+    assert moment(None) == "–"
