@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
 from django.db import connection
@@ -10,6 +11,8 @@ from django.http import HttpRequest, JsonResponse
 from redis.asyncio import Redis
 
 TIMEOUT = 3.0  # seconds for each check
+# Threads of its own: a database that hangs keeps these, and nobody else waits for them.
+_threads = ThreadPoolExecutor(2, thread_name_prefix="readyz")
 _log = logging.getLogger(__name__)
 
 
@@ -40,8 +43,7 @@ async def _answers(check: Awaitable[None]) -> bool:
 
 
 async def _ask_database() -> None:
-    # A thread of its own: a database that hangs keeps that thread, not the request.
-    await asyncio.to_thread(_select_one)
+    await asyncio.get_running_loop().run_in_executor(_threads, _select_one)
 
 
 def _select_one() -> None:

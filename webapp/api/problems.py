@@ -1,10 +1,12 @@
 """Every error of the interface as `application/problem+json`, wherever it arises."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -22,12 +24,14 @@ from rest_framework.views import set_rollback
 from webapp.errors import WebappError
 
 MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger(__name__)
 
 _DETAILS = {
     400: "The request cannot be read. Check its syntax.",
     403: "You may not do this.",
     404: "There is nothing at this address, or it belongs to somebody else.",
     413: "The request is too large.",
+    503: "The database does not answer. Nothing was changed; try again in a moment.",
     500: "Something went wrong on our side. It is in the log of the web process; try again in a moment.",
 }
 
@@ -57,6 +61,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
         headers["WWW-Authenticate"] = header
     if wait := getattr(error, "wait", None) or getattr(error, "retry_after", None):
         headers["Retry-After"] = str(int(wait))
+    elif body["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
     return Response(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
 
 
@@ -69,12 +75,23 @@ def _body_of(error: Exception) -> dict[str, Any] | None:
         case exceptions.APIException():
             code = error.get_codes()
             return problem(status=error.status_code, code=str(code), detail=str(error.detail))
+        case _:
+            return _body_of_djangos(error)
+
+
+def _body_of_djangos(error: Exception) -> dict[str, Any] | None:
+    """Errors that come from below the views."""
+    match error:
         case Http404():
             return problem(status=404, code="not_found", detail=_DETAILS[404])
         case PermissionDenied():
             return problem(status=403, code="permission_denied", detail=str(error) or _DETAILS[403])
         case RequestDataTooBig():
             return problem(status=413, code="too_large", detail=_DETAILS[413])
+        case OperationalError() | InterfaceError():
+            # Nothing was committed, so the client may simply come again.
+            _log.error("the database does not answer: %s", error)
+            return problem(status=503, code="unavailable", detail=_DETAILS[503])
         case SuspiciousOperation() | RecursionError() | UnreadablePostError():
             return problem(status=400, code="bad_request", detail=_DETAILS[400])
         case _:

@@ -12,9 +12,10 @@ from webapp.api.access import run_of, runs_of, user_of
 from webapp.api.json_values import check_storable
 from webapp.api.pagination import NewestFirst, OldestFirst
 from webapp.api.present import one_run, some_runs
-from webapp.api.shapes import STATES, EventShape, EventsShape, InvocationShape, NewRunShape, RunShape
+from webapp.api.shapes import STATES, EventsShape, InvocationShape, NewRunShape, RunShape
 from webapp.runs.models import Run
 from webapp.runs.services import cancel_run, delete_run, events_after, resume_run, start_run
+from webapp.runs.wire import event_json
 
 MAX_EVENTS = 5000
 
@@ -99,7 +100,7 @@ class RunEvents(APIView):
         wanted.is_valid(raise_exception=True)
         run = run_of(request, run_id)
         events = events_after(run_id=run.id, **wanted.validated_data)
-        return Response({"events": EventShape(events, many=True).data, "last_seq": run.last_seq})
+        return Response({"events": [event_json(event) for event in events], "last_seq": run.last_seq})
 
 
 class RunInvocations(APIView):

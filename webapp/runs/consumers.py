@@ -18,6 +18,7 @@ from channels.layers import get_channel_layer
 
 from webapp.runs.services import events_after
 from webapp.runs.viewers import Scope, may_see, origin_allowed, recognise
+from webapp.runs.wire import event_json
 
 NOT_LOGGED_IN: Final = 4401
 NO_SUCH_RUN: Final = 4404
@@ -142,18 +143,6 @@ def _refusal(scope: Scope, run_id: UUID | None) -> int | None:
 def _messages(run_id: UUID, seq: int) -> list[tuple[int, str]]:
     events = events_after(run_id=run_id, after=seq, limit=BATCH)
     return [(event.seq, json.dumps(event_json(event), ensure_ascii=False)) for event in events]
-
-
-def event_json(event: Any) -> dict[str, Any]:
-    """One event as REST and sockets send it."""
-    invocation = event.invocation_id
-    return {
-        "seq": event.seq,
-        "at": event.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "type": event.type,
-        "invocation": str(invocation) if invocation else None,
-        "data": event.data,
-    }
 
 
 def _after(scope: Any) -> int:

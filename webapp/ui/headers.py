@@ -42,13 +42,16 @@ class SecureHeaders:
         """Answer through the next layer and sign the answer."""
         if self._async:
             return self._later(request)
-        return _signed(cast("HttpResponseBase", self._respond(request)))
+        return _signed(request, cast("HttpResponseBase", self._respond(request)))
 
     async def _later(self, request: HttpRequest) -> HttpResponseBase:
-        return _signed(await cast("Awaitable[HttpResponseBase]", self._respond(request)))
+        return _signed(request, await cast("Awaitable[HttpResponseBase]", self._respond(request)))
 
 
-def _signed(response: HttpResponseBase) -> HttpResponseBase:
+def _signed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(self)")
+    if request.path.startswith("/api/"):
+        # Other people's words must not stay behind in a shared browser.
+        response.headers.setdefault("Cache-Control", "no-store")
     return response

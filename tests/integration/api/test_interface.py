@@ -1,9 +1,11 @@
 """The interface as a whole: errors, schema, docs, health, headers."""
 
 import re
+import socket
+import time
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from django.test import Client
 
 from webapp.ui.headers import POLICY
@@ -147,3 +149,37 @@ def test_a_missing_broker_is_named(client, settings, tmp_path):
 def test_no_foreign_page_may_read(api):
     response = api.get("/api/runs", headers={"Origin": "https://evil.example"})
     assert not [name for name in response.headers if name.lower().startswith("access-control")]
+
+
+def test_a_broker_that_accepts_and_never_answers_keeps_nobody_waiting(client, settings, monkeypatch):
+    monkeypatch.setattr("webapp.api.health.TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        began = time.monotonic()
+        response = client.get("/readyz")
+    assert response.status_code == 503
+    assert time.monotonic() - began < 2
+
+
+def test_a_database_that_hangs_keeps_nobody_waiting(client, monkeypatch):
+    monkeypatch.setattr("webapp.api.health.TIMEOUT", 0.2)
+    monkeypatch.setattr("webapp.api.health._select_one", lambda: time.sleep(1.5))
+    began = time.monotonic()
+    for _ in range(4):
+        assert client.get("/readyz").json()["checks"]["database"] == "unavailable"
+    assert time.monotonic() - began < 2
+
+
+def test_a_database_that_is_away_is_no_success(api, monkeypatch):
+    def away(**_):
+        raise OperationalError("could not connect to server")
+
+    monkeypatch.setattr("webapp.api.run_views.start_run", away)
+    body = {"chain": "hello", "input": {"names": []}}
+    response = api.post("/api/runs", body, content_type="application/json")
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert response["Retry-After"] == "5"
+
+
+def test_answers_do_not_stay_in_the_browser(api):
+    assert api.get("/api/runs")["Cache-Control"] == "no-store"
