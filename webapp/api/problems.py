@@ -92,7 +92,7 @@ def _body_of_djangos(error: Exception) -> dict[str, Any] | None:
             # Nothing was committed, so the client may simply come again.
             _log.error("the database does not answer: %s", error)
             return problem(status=503, code="unavailable", detail=_DETAILS[503])
-        case SuspiciousOperation() | RecursionError() | UnreadablePostError():
+        case SuspiciousOperation() | UnreadablePostError():
             return problem(status=400, code="bad_request", detail=_DETAILS[400])
         case _:
             return None

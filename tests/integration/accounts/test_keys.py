@@ -1,8 +1,10 @@
 """API keys: a copy of the database is worth nothing, and a key ends at once."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -132,3 +134,15 @@ def test_a_revoked_environment_key_stays_revoked(settings, db):
     revoke_key(record=ApiKey.objects.get())
     ensure_admin()
     assert ask("k1").status_code == 401
+
+
+def test_the_command_prints_the_login_on_stderr_once(db, capsys):
+    call_command("ensure_admin", url="http://127.0.0.1:8123")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "http://127.0.0.1:8123" in printed.err
+    password, key = (re.search(rf"{label} +(\S+)", printed.err)[1] for label in ("password", "API key"))
+    assert Client().login(username="admin", password=password)
+    assert ask(key).status_code == 200
+    call_command("ensure_admin")
+    assert capsys.readouterr().err == ""

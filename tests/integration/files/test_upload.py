@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import zipfile
 from io import BytesIO
 
@@ -177,3 +178,15 @@ def test_a_database_that_refuses_leaves_nothing(api, files_dir, monkeypatch):
 def test_a_name_longer_than_any_file_system_takes_is_refused_in_words(api, files_dir):
     assert send(api, name="x" * 5000).status_code == 422
     assert stored(files_dir) == []
+
+
+def test_what_a_killed_process_left_is_cleared_after_a_day(api, files_dir):
+    old, new = files_dir / "incoming" / "old", files_dir / "incoming" / "new"
+    for draft in (old, new):
+        draft.mkdir(parents=True)
+        (draft / "content").write_bytes(b"half a file")
+    for path in (old / "content", old):
+        os.utime(path, (1, 1))
+    assert send(api).status_code == 201
+    assert not old.exists()
+    assert (new / "content").exists(), "that upload may still be going on"

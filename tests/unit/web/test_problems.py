@@ -20,7 +20,6 @@ from webapp.files.errors import FileTooLarge
         (PermissionDenied(), 403, "permission_denied"),
         (RequestDataTooBig(), 413, "too_large"),
         (SuspiciousOperation(), 400, "bad_request"),
-        (RecursionError(), 400, "bad_request"),
         (exceptions.ParseError(), 400, "parse_error"),
         (exceptions.MethodNotAllowed("PUT"), 405, "method_not_allowed"),
         (exceptions.ValidationError({"a": ["is missing"]}), 422, "invalid"),
