@@ -5,6 +5,7 @@ Every step is a conditional write, so several reconcilers at once do no harm.
 
 import logging
 import threading
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from django.db.models import Q
 from webapp.fleet.services import note_lost_workers
 from webapp.runs import clock, history, transitions
 from webapp.runs.doorbell import Bell, doorbell, queue_lengths
+from webapp.runs.leftovers import clear_orphans, clear_scratch
 from webapp.runs.models import Invocation, State
 
 log = logging.getLogger(__name__)
@@ -23,15 +25,25 @@ log = logging.getLogger(__name__)
 SWEEP_S = 0.5
 #: How long a bell may go unanswered before it is rung again.
 UNANSWERED = timedelta(seconds=5)
+#: Seconds between two looks for temporary folders of dead workers, and for bytes without a row.
+SCRATCH_EVERY_S = 20.0
+ORPHANS_EVERY_S = 3600.0
 _MOST = 500  # rows handled in one sweep
 
 
 def run_forever(stopped: threading.Event) -> None:
     """Sweep until `stopped` is set; a database or broker that is away is waited for."""
+    scratch_at = orphans_at = 0.0
     while not stopped.wait(SWEEP_S):
         try:
             close_old_connections()
             sweep()
+            if time.monotonic() >= scratch_at:
+                scratch_at = time.monotonic() + SCRATCH_EVERY_S
+                clear_scratch()
+            if time.monotonic() >= orphans_at:
+                orphans_at = time.monotonic() + ORPHANS_EVERY_S
+                clear_orphans()
         except (OperationalError, redis.RedisError) as error:
             log.warning("Nothing can be reconciled at the moment: %s", error)
 

@@ -17,7 +17,6 @@ from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.models import File as StoredFile
 from webapp.files.services import delete_file, delete_files_of, file_ids_in, handle
-from webapp.fleet.services import served_queues
 from webapp.runs import clock, history, transitions
 from webapp.runs.errors import (
     IdempotencyConflict,
@@ -148,19 +147,6 @@ def delete_run(*, run: Run, by: str) -> None:
 def events_after(*, run_id: UUID, after: int, limit: int) -> list[Event]:
     """The next events of a run after number `after`, at most `limit`."""
     return list(Event.objects.filter(run_id=run_id, seq__gt=after).order_by("seq")[:limit])
-
-
-def waiting_for(*, run: Run) -> list[dict[str, Any]]:
-    """Queues that calls of this run wait on and that no live worker serves: [{queue, count}]."""
-    if run.state not in OPEN:
-        return []
-    counts: dict[str, int] = {}
-    for queue in Invocation.objects.filter(run=run, state=State.QUEUED).values_list("queue", flat=True):
-        counts[queue] = counts.get(queue, 0) + 1
-    served = served_queues(now=clock.now()) if counts else set()
-    return [
-        {"queue": queue, "count": count} for queue, count in sorted(counts.items()) if queue not in served
-    ]
 
 
 def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
