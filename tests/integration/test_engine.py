@@ -16,7 +16,11 @@ pytestmark = pytest.mark.timeout(180)
 def house(request, tmp_path_factory):
     """A system without models, on each database."""
     folder = tmp_path_factory.mktemp("house")
-    env = {"CHAINS": "chainlets.chains.hello", "CHAINS_DIR": str(ROOT / "tests" / "chains"), "WORKER_PROCESSES": "1"}
+    env = {
+        "CHAINS": "chainlets.chains.hello",
+        "CHAINS_DIR": str(ROOT / "tests" / "chains"),
+        "WORKER_PROCESSES": "1",
+    }
     if request.param == "postgresql":
         env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
     stack = Stack(data_dir=folder / "data", env=env)
