@@ -83,8 +83,7 @@ function Downloads({ id }: { id: string }) {
       {FORMATS.map(([format, words]) => (
         <li key={format}>
           <a href={`/api/runs/${id}/transcript.${format}?download=1`} download>
-            <b>{format.toUpperCase()}</b>
-            {words}
+            <b>{format.toUpperCase()}</b> {words}
           </a>
         </li>
       ))}

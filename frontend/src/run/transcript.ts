@@ -111,11 +111,13 @@ export function liveEdge(view: RunView): number {
 
 /** The key of the line spoken at `seconds`, or null in a pause or a hole. */
 export function spokenAt(rows: readonly Row[], seconds: number): string | null {
+  // A player that was sent to the start of a line may stand a hair before it.
+  const now = seconds + 0.02;
   let low = 0;
   let high = rows.length - 1;
   while (low <= high) {
     const middle = (low + high) >> 1;
-    if ((rows[middle]?.start ?? 0) <= seconds) low = middle + 1;
+    if ((rows[middle]?.start ?? 0) <= now) low = middle + 1;
     else high = middle - 1;
   }
   const row = rows[high];
