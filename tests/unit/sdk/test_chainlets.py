@@ -63,6 +63,7 @@ def test_fakes_can_be_passed_anywhere():
     class Fake:
         async def run_remote(self, person, times=2):
             return ["fake"]
+
     fake = Fake()
     fake_other = type("Other", (), {"run_remote": lambda *_: {}})()
     top = Top(leaf=fake, other=fake_other, context=chains.DeploymentContext())
