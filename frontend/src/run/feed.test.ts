@@ -160,6 +160,19 @@ test("a socket that is silent while the history grows is replaced", async () => 
   expect(server.sockets.map(({ after }) => after)).toEqual([0, 3]);
 });
 
+test("a socket that speaks is left alone, however busy it is", async () => {
+  await server.feed.start();
+  server.socket.open();
+  for (let time = 0; time < 400; time++) {
+    server.send(...server.grow(2));
+    await vi.advanceTimersByTimeAsync(37);
+  }
+  await vi.advanceTimersByTimeAsync(100);
+  expect(server.seen).toEqual(server.whole);
+  expect(server.sockets).toHaveLength(1);
+  expect(server.asked).toEqual([0]);
+});
+
 test("a session that ended and a run that is gone end the feed", async () => {
   await server.feed.start();
   server.socket.end(4401);

@@ -196,7 +196,7 @@ export class RunFeed {
     const { link, view } = this.snapshotNow;
     if (link === "live" && this.socket !== null) {
       const over = ["succeeded", "failed", "cancelled"].includes(view.state);
-      if (this.pending.length === 0 && (over || Date.now() - this.heardAt < QUIET_MS)) return;
+      if (over || Date.now() - this.heardAt < QUIET_MS) return;
       this.heardAt = Date.now();
       const { seq } = view;
       if ((await this.catchUp()) && this.snapshotNow.view.seq > seq && !this.stopped) {
