@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.test_run_page import lines
@@ -128,7 +129,8 @@ def test_a_web_server_that_is_killed_is_told_and_found_again(stack, page, record
     console.clear()
 
 
-def test_text_that_arrives_above_does_not_move_what_is_read(page, finished_run):
+@pytest.mark.parametrize("anchoring", ["by the browser", "by the page"])
+def test_text_that_arrives_above_does_not_move_what_is_read(page, finished_run, anchoring):
     """A made-up history on a real page: the second half is there first, and then the first half comes."""
     at = "2030-01-01T10:00:00.000000Z"
     numbers = itertools.count(1)
@@ -158,6 +160,11 @@ def test_text_that_arrives_above_does_not_move_what_is_read(page, finished_run):
         *(piece(index) for index in range(10, 20)),
     ]
     sockets = []
+    if anchoring == "by the page":  # as in browsers without scroll anchoring
+        page.add_init_script(
+            """CSS.supports = () => false;
+            addEventListener("load", () => { document.documentElement.style.overflowAnchor = "none"; });"""
+        )
     page.route(
         "**/events?**", lambda route: route.fulfill(json={"events": history, "last_seq": len(history)})
     )

@@ -1,8 +1,9 @@
 import type { Run } from "../api/types";
 import { Link } from "../router";
 import { rootCause } from "../run/errors";
+import { filesIn } from "../run/files";
 import { Bar } from "../ui/Bar";
-import { ago, clock, moment, span } from "../ui/format";
+import { ago, bytes, clock, moment, span } from "../ui/format";
 import { StatePill } from "../ui/StatePill";
 
 export function RunList({ runs, now }: { runs: readonly Run[]; now: number }) {
@@ -52,6 +53,8 @@ function aside(run: Run): string {
 function beginning(run: Run): string {
   const output = run.output;
   if (output === null) return "";
+  const [file] = filesIn(output);
+  if (file && run.chain !== "transcribe") return `${file.name}, ${bytes(file.size)}`;
   if (typeof output === "object" && !Array.isArray(output) && typeof output.text === "string") {
     return output.text.trim().slice(0, 240) || "No speech was found.";
   }

@@ -160,6 +160,7 @@ function Recording({ live, machineHasGpu }: { live: LiveRun; machineHasGpu: bool
           duration={duration}
           pieces={view.pieces}
           player={player}
+          over={isOver(view.state)}
         />
         <PlayerBar player={player} follow={follow} duration={duration}>
           {file && duration > 0 && (

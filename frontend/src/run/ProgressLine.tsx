@@ -45,6 +45,7 @@ function far(view: RunView, ahead: Outlook | null) {
     );
   }
   if (view.state === "queued") return "Starts as soon as a worker is free.";
+  if (isOver(view.state)) return "";
   const { progress } = view;
   if (progress === null || progress.total <= 0) return view.state === "running" ? "Just begun" : "";
   if (progress.message === "Decoding") {

@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { memo, useMemo, useState } from "react";
 import { clock, span } from "../ui/format";
 import { useNow } from "../ui/hooks";
 import type { RunView } from "./fold";
@@ -18,7 +18,13 @@ const WORDS: Record<Bar["state"], string> = {
 };
 
 /** Who does what: a line per chainlet, a bar per attempt, and the same as a table. */
-export function Steps({ view, machineHasGpu }: { view: RunView; machineHasGpu: boolean }) {
+export const Steps = memo(function Steps({
+  view,
+  machineHasGpu,
+}: {
+  view: RunView;
+  machineHasGpu: boolean;
+}) {
   const now = useNow(1000, !isOver(view.state));
   const lines = useMemo(() => steps(view), [view]);
   const picture = useMemo(() => timeline(view, now), [view, now]);
@@ -85,7 +91,7 @@ export function Steps({ view, machineHasGpu }: { view: RunView; machineHasGpu: b
       <AttemptTable view={view} begin={picture.begin} />
     </aside>
   );
-}
+});
 
 function BarShape({ bar, y, x }: { bar: Bar; y: number; x: (time: number) => number }) {
   const from = x(bar.start);
@@ -112,11 +118,12 @@ const MOST_ROWS = 400;
 
 /** The timeline for those who read it: every attempt with its worker and its times. */
 function AttemptTable({ view, begin }: { view: RunView; begin: number }) {
-  const rows = Object.entries(view.invocations).flatMap(([id, invocation]) =>
+  const [open, setOpen] = useState(false);
+  const rows = Object.entries(open ? view.invocations : {}).flatMap(([id, invocation]) =>
     invocation.attempts.map((attempt) => ({ id, invocation, attempt })),
   );
   return (
-    <details className="fold">
+    <details className="fold" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Every try as a table</summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: an area that scrolls must take the focus */}
       <section className="scroll" tabIndex={0} aria-label="Every try">

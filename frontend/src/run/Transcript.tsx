@@ -2,6 +2,7 @@ import { type CSSProperties, memo, type RefObject, useEffect } from "react";
 import { plural, stamp } from "../ui/format";
 import { Icon } from "../ui/Icon";
 import type { Hole, Line, Row } from "./transcript";
+import { useStayPut } from "./useStayPut";
 
 /** The text in reading order. Rows appear where they belong and push nothing that is being read. */
 export const Transcript = memo(function Transcript({
@@ -22,6 +23,7 @@ export const Transcript = memo(function Transcript({
   const lines = rows.filter((row) => row.kind === "line").length;
   const edge = rows.findLast((row) => row.kind === "line")?.key;
   useSeekByClick(list, onSeek);
+  useStayPut(list);
   return (
     <section className="card tx" aria-labelledby="transcript">
       <div className="txh">

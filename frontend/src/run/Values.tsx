@@ -1,5 +1,6 @@
-import type { Json, StoredFile } from "../api/types";
+import type { Json } from "../api/types";
 import { bytes } from "../ui/format";
+import { filesIn } from "./files";
 
 /** A run's input or output as it is, and a link for each file in it. */
 export function Values({ title, value }: { title: string; value: Json }) {
@@ -19,15 +20,4 @@ export function Values({ title, value }: { title: string; value: Json }) {
       <pre tabIndex={0}>{typeof value === "string" ? value : JSON.stringify(value, null, 2)}</pre>
     </section>
   );
-}
-
-/** Every file handle in a value, however deep. */
-function filesIn(value: Json): StoredFile[] {
-  if (value === null || typeof value !== "object") return [];
-  if (Array.isArray(value)) return value.flatMap(filesIn);
-  const { id, sha256, size, name } = value;
-  if (typeof id === "string" && typeof sha256 === "string" && typeof size === "number") {
-    return [{ ...value, id, size, name: String(name) } as unknown as StoredFile];
-  }
-  return Object.values(value).flatMap(filesIn);
 }

@@ -14,11 +14,14 @@ export function Waveform({
   duration,
   pieces,
   player,
+  over,
 }: {
   peaksId: string | null;
   duration: number;
   pieces: readonly Piece[];
   player: Player;
+  /** The run has ended, so what is not there will not come. */
+  over: boolean;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
@@ -65,7 +68,11 @@ export function Waveform({
         <rect ref={head} className="head" width="2" height={HEIGHT} />
       </svg>
       {peaks === null && (
-        <span className="wave-word">The waveform appears here once the sound is decoded.</span>
+        <span className="wave-word">
+          {over
+            ? "There is no waveform of this recording."
+            : "The waveform appears here once the sound is decoded."}
+        </span>
       )}
       <input
         type="range"
