@@ -81,6 +81,7 @@ class Engine:
             data_dir=surroundings.data_dir,
         )
         self._serving: set[UUID] = set()
+        self._again: set[UUID] = set()
         self._held: dict[UUID, Execution] = {}
         self._stopping = False
 
@@ -161,11 +162,19 @@ class Engine:
                 "A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet
             )
             return
-        if invocation_id in self._serving or self._stopping:
-            return  # a second bell for the same work, or one that the next worker will answer
+        if self._stopping:
+            return  # the next worker will answer it
+        if invocation_id in self._serving:
+            # A doubled bell as a rule. But the attempt under way may have been cut off, by a
+            # cancel and a resume say, and then this bell is for the next one.
+            self._again.add(invocation_id)
+            return
         self._serving.add(invocation_id)
         try:
-            await self._attempt(*found, invocation_id, on_wait)
+            self._again.add(invocation_id)
+            while invocation_id in self._again:
+                self._again.discard(invocation_id)
+                await self._attempt(*found, invocation_id, on_wait)
         except Exception:
             # Nothing the author's code raises ends here: this is a fault of the engine. The lease
             # runs out and the reconciler gives the invocation to somebody else.
