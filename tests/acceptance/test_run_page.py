@@ -177,7 +177,7 @@ def test_a_queue_without_a_worker_is_told_with_what_to_do(stack, page, finished_
     begun = stack.events(finished_run)[:2]
     page.route(f"**/api/runs/{finished_run}", lambda route: route.fulfill(json=run))
     page.route("**/events?**", lambda route: route.fulfill(json={"events": begun, "last_seq": 2}))
-    page.route_web_socket("**/ws/runs/*", lambda socket: None)
+    page.route_web_socket("**/ws/runs/*", lambda _socket: None)
     page.goto(f"/runs/{finished_run}")
     expect(page.get_by_text("gpu.a10g has no worker.")).to_be_visible()
     expect(page.get_by_text("python manage.py worker --queues gpu.a10g")).to_be_visible()
