@@ -52,6 +52,14 @@ test("what is open grows until now, what has ended does not", () => {
   expect(timeline(viewOf("one chainlet, start to end"), at(500)).end).toBe(at(2));
 });
 
+test("a step without a try shows its wait, inside the picture even if this clock lies behind", () => {
+  const view = viewOf("a plan shows every piece before any is done");
+  const { begin, end, lanes } = timeline(view, at(1));
+  const whisper = lanes.find((lane) => lane.chainlet === "WhisperModel");
+  expect(whisper).toEqual({ chainlet: "WhisperModel", waitsSince: at(2.3), rows: [] });
+  expect([begin, end]).toEqual([at(0), at(2.3)]);
+});
+
 test("GPU work on a CPU is noticed by hardware, not by queue", () => {
   expect(onCpuInstead(viewOf("pieces finish in any order and stay sorted"))).toEqual([
     { chainlet: "WhisperModel", queue: "gpu.any" },

@@ -100,7 +100,10 @@ export function timeline(view: RunView, now: number): Timeline {
     const bars = lanes.get(invocation.chainlet) ?? [];
     lanes.set(invocation.chainlet, bars);
     if (invocation.state === "queued" && invocation.queued_at && !waits.has(invocation.chainlet)) {
-      waits.set(invocation.chainlet, Date.parse(invocation.queued_at));
+      const since = Date.parse(invocation.queued_at);
+      waits.set(invocation.chainlet, since);
+      begin = Math.min(begin, since);
+      end = Math.max(end, since);
     }
     for (const bar of barsOf(id, invocation, end)) {
       begin = Math.min(begin, bar.queued);
