@@ -63,7 +63,7 @@ def test_the_sample_is_transcribed(name, model):
     times = [time for segment in transcript.segments for time in (segment.start, segment.end)]
     assert times == sorted(times)
     assert 0 <= times[0] < 1
-    assert 10 < times[-1] <= 11
+    assert 9.5 < times[-1] <= 11  # what is heard of the last word differs a little between processors
     assert all(0 < segment.confidence <= 1 for segment in transcript.segments)
 
 
