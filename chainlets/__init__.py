@@ -1,70 +1,145 @@
-"""Write chains. What is listed here is promised; the rest may change any day."""
+"""Write chains. What is listed here is promised; the rest may change any day.
 
-from chainlets.chainlet import ChainletBase, depends, depends_context, mark_entrypoint
-from chainlets.config import (
-    Assets,
-    BasetenImage,
-    ChainletOptions,
-    Compute,
-    DockerImage,
-    RemoteConfig,
-    RPCOptions,
-)
-from chainlets.context import (
-    DeploymentContext,
-    Environment,
-    cancelled,
-    emit,
-    offload,
-    progress,
-    scratch_dir,
-    warn,
-)
-from chainlets.errors import (
-    CallCancelled,
-    CallError,
-    ChainletsError,
-    ChainsRuntimeError,
-    ChainsUsageError,
-    GenericRemoteException,
-    InputRejected,
-    MissingDependencyError,
-    StoreUnavailable,
-    WorkerLost,
-)
-from chainlets.files import File
-from chainlets.local import run_local
+A name is imported when it is first used, so that `import chainlets` costs next to nothing.
+"""
 
-__all__ = [
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainlets.batching import batched
+    from chainlets.chainlet import (
+        ChainletBase,
+        EngineBuilderLLMChainlet,
+        ModelBase,
+        TrussChainlet,
+        depends,
+        depends_context,
+        mark_entrypoint,
+    )
+    from chainlets.cloud import EngineBuilderLLMInput, push
+    from chainlets.config import (
+        Assets,
+        BasetenImage,
+        ChainletOptions,
+        Compute,
+        CustomImage,
+        DockerImage,
+        RPCOptions,
+        RemoteConfig,
+    )
+    from chainlets.context import (
+        CallInfo,
+        DeployedServiceDescriptor,
+        DeploymentContext,
+        Environment,
+        cancelled,
+        emit,
+        info,
+        log,
+        offload,
+        progress,
+        scratch_dir,
+        warn,
+    )
+    from chainlets.errors import (
+        CallCancelled,
+        CallError,
+        ChainletsError,
+        ChainsDeploymentError,
+        ChainsRuntimeError,
+        ChainsUsageError,
+        GenericRemoteException,
+        InputRejected,
+        MissingDependencyError,
+        StoreUnavailable,
+        WorkerLost,
+    )
+    from chainlets.files import File
+    from chainlets.local import run_local
+    from chainlets.paths import make_abs_path_here
+    from chainlets.remote import StubBase
+    from chainlets.remote_error import RemoteErrorDetail
+    from chainlets.truss_config import WeightsSource
+    from chainlets.websocket import WebSocketDisconnect, WebSocketProtocol
+
+_HOMES = {
+    "batching": "batched",
+    "chainlet": "ChainletBase EngineBuilderLLMChainlet ModelBase TrussChainlet depends depends_context mark_entrypoint",
+    "cloud": "EngineBuilderLLMInput push",
+    "config": "Assets BasetenImage ChainletOptions Compute CustomImage DockerImage RPCOptions RemoteConfig",
+    "context": "CallInfo DeployedServiceDescriptor DeploymentContext Environment cancelled emit info log offload progress scratch_dir warn",
+    "errors": "CallCancelled CallError ChainletsError ChainsDeploymentError ChainsRuntimeError ChainsUsageError GenericRemoteException InputRejected MissingDependencyError StoreUnavailable WorkerLost",
+    "files": "File",
+    "local": "run_local",
+    "paths": "make_abs_path_here",
+    "remote": "StubBase",
+    "remote_error": "RemoteErrorDetail",
+    "truss_config": "WeightsSource",
+    "websocket": "WebSocketDisconnect WebSocketProtocol",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [  # noqa: PLE0604 (names are found by `__getattr__`)
     "Assets",
     "BasetenImage",
     "CallCancelled",
     "CallError",
+    "CallInfo",
     "ChainletBase",
     "ChainletOptions",
     "ChainletsError",
+    "ChainsDeploymentError",
     "ChainsRuntimeError",
     "ChainsUsageError",
     "Compute",
+    "CustomImage",
+    "DeployedServiceDescriptor",
     "DeploymentContext",
     "DockerImage",
+    "EngineBuilderLLMChainlet",
+    "EngineBuilderLLMInput",
     "Environment",
     "File",
     "GenericRemoteException",
     "InputRejected",
     "MissingDependencyError",
+    "ModelBase",
     "RPCOptions",
     "RemoteConfig",
+    "RemoteErrorDetail",
     "StoreUnavailable",
+    "StubBase",
+    "TrussChainlet",
+    "WebSocketDisconnect",
+    "WebSocketProtocol",
+    "WeightsSource",
     "WorkerLost",
+    "batched",
     "cancelled",
     "depends",
     "depends_context",
     "emit",
+    "info",
+    "log",
+    "make_abs_path_here",
     "mark_entrypoint",
     "offload",
     "progress",
+    "push",
     "run_local",
     "scratch_dir",
     "warn",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"`chainlets` has no {name!r}. What there is: {', '.join(__all__)}."
+        raise AttributeError(msg)
+    value = globals()[name] = getattr(importlib.import_module(f"chainlets.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

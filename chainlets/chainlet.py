@@ -1,21 +1,22 @@
-"""The class authors write, and the markers that say what it depends on."""
+"""The classes authors write, and the markers that say what they depend on."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, ClassVar, Protocol, TypeVar, cast, overload
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, overload
 
+from chainlets import definitions
 from chainlets.config import RemoteConfig, RPCOptions
-from chainlets.context import DeploymentContext
+from chainlets.context import DeploymentContext, current_call
 from chainlets.errors import ChainsRuntimeError, ChainsUsageError
 
 C = TypeVar("C", bound="ChainletBase")
-T = TypeVar("T")
 
-_EXAMPLE = """
+EXAMPLE = """
     class Hello(chains.ChainletBase):
         def __init__(self, words: Words = chains.depends(Words)) -> None:
             self._words = words
@@ -32,7 +33,7 @@ class _Marker:
             raise AttributeError(name)
         msg = (
             f"`{name}` was read from the marker {self!r}, which is not the thing itself. Markers are default values "
-            f"of `__init__` arguments; the runtime passes the real object there:\n{_EXAMPLE}"
+            f"of `__init__` arguments; the runtime passes the real object there:\n{EXAMPLE}"
         )
         raise ChainsRuntimeError(msg)
 
@@ -64,8 +65,12 @@ class Assembler(Protocol):
     def context(self, owner: type[ChainletBase]) -> DeploymentContext:
         """The context for a chainlet class."""
 
+    def adopt(self, chainlet: ChainletBase) -> None:
+        """Hear of a chainlet that the author's own code builds, before its `__init__`."""
+
 
 assembler: ContextVar[Assembler | None] = ContextVar("chainlets_assembler", default=None)
+_assembling: ContextVar[bool] = ContextVar("chainlets_assembling", default=False)
 
 
 class ChainletBase:
@@ -73,23 +78,59 @@ class ChainletBase:
 
     `__init__` runs once for each replica; load models and import heavy packages there. What it
     needs it names by default values: `chains.depends(Other)` and `chains.depends_context()`.
+    `is_healthy(self) -> bool`, sync or async, may say that a replica has to be built anew.
     """
 
     remote_config: ClassVar[RemoteConfig] = RemoteConfig()
     meta_data: ClassVar[dict[str, Any]] = {}
     entrypoint_of: ClassVar[str | None] = None
-    name: ClassVar[str]
-    display_name: ClassVar[str]
+    endpoint_method: ClassVar[str] = "run_remote"
+    name: ClassVar[str] = "ChainletBase"
+    display_name: ClassVar[str] = "ChainletBase"
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        active = assembler.get()
+        instance = super().__new__(cls)
+        if not _assembling.get() and (active is not None or current_call.get() is not None):
+            _refuse_inside_chainlets(cls)
+            if active is not None:
+                active.adopt(instance)
+        return instance
+
+    def __init__(self) -> None:
+        """Nothing to prepare; a chainlet that needs something has its own."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.name = cls.__name__
-        cls.display_name = (
-            cls.remote_config.name or cls.__name__ if _is_config(cls.remote_config) else cls.__name__
-        )
+        config: object = cls.remote_config
+        cls.display_name = (config.name or cls.__name__) if isinstance(config, RemoteConfig) else cls.__name__
         cls.entrypoint_of = None  # the mark is not inherited
         if "__init__" in cls.__dict__:
             cls.__init__ = _provide_markers(cls, cls.__dict__["__init__"])  # type: ignore[method-assign]
+        definitions.note(cls)
+
+
+class ModelBase(ChainletBase):
+    """A chain of one chainlet: its method is `predict`, it calls no others, and it is the entrypoint."""
+
+    endpoint_method: ClassVar[str] = "predict"
+
+
+class TrussChainlet(ChainletBase):
+    """Stands for a name of truss_chains that needs Baseten's cloud; deriving from it is reported as a fault."""
+
+
+class EngineBuilderLLMChainlet(ChainletBase):
+    """Stands for a name of truss_chains that needs Baseten's cloud; deriving from it is reported as a fault."""
+
+
+#: Bases that no author's chain can be built on here, and what to write instead.
+CLOUD_BASES: dict[type[ChainletBase], str] = {
+    TrussChainlet: "wrap the deployed model: `chains.StubBase.from_url(url, context)` in a chainlet's `__init__`",
+    EngineBuilderLLMChainlet: "call the model server with `chains.StubBase.from_url(url, context)` from a chainlet",
+}
+BASES: tuple[type[ChainletBase], ...] = (ChainletBase, ModelBase, *CLOUD_BASES)
 
 
 def depends(
@@ -106,9 +147,9 @@ def depends(
 
     Args:
         chainlet_cls: the class to call.
-        retries: attempts in all; 0 and 1 both mean one.
+        retries: attempts in all; 0 and 1 both mean one. Between them is a growing pause.
         timeout_sec: seconds an attempt may take once a worker has started it.
-        use_binary: accepted for sources written for truss_chains.
+        use_binary: send arguments and result as bytes in a file, not as JSON in a row: right for arrays.
         concurrency_limit: calls that one process has under way at a time; more wait.
     """
     options = RPCOptions(
@@ -121,7 +162,7 @@ def depends(
 
 
 def depends_context() -> DeploymentContext:
-    """Ask, as the default value of the last `__init__` argument, for the `DeploymentContext`."""
+    """Ask, as the default value of an `__init__` argument, for the `DeploymentContext`."""
     return cast("DeploymentContext", ContextMarker())
 
 
@@ -164,6 +205,16 @@ def is_chainlet(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, ChainletBase)
 
 
+def build(cls: type[C], provider: Assembler) -> C:
+    """Build a chainlet as the runtime does it: every marker stands for what `provider` gives."""
+    active, inside = assembler.set(provider), _assembling.set(True)
+    try:
+        return cls()
+    finally:
+        _assembling.reset(inside)
+        assembler.reset(active)
+
+
 def _provide_markers(cls: type[ChainletBase], init: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(init)
 
@@ -192,5 +243,18 @@ def _resolve(cls: type[ChainletBase], marker: _Marker) -> object:
     return active.context(cls)
 
 
-def _is_config(value: object) -> bool:
-    return isinstance(value, RemoteConfig)
+def _refuse_inside_chainlets(cls: type[Any]) -> None:
+    """Say so if a chainlet is built by another one's code, instead of being a dependency of it."""
+    frame = site = sys._getframe(2)  # noqa: SLF001 (whoever calls the class)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        inside = frame.f_code.co_name in ("__init__", getattr(owner, "endpoint_method", ""))
+        if inside and isinstance(owner, ChainletBase):
+            code = inspect.getframeinfo(site).code_context or ["?"]
+            msg = (
+                f"{site.f_code.co_filename}:{site.f_lineno}: `{type(owner).__name__}.{frame.f_code.co_name}` builds the "
+                f"chainlet `{cls.__name__}` itself, in `{code[0].strip()}`. It would not run on hardware of its own. "
+                f"Name it as a dependency:\n{EXAMPLE}"
+            )
+            raise ChainsRuntimeError(msg)
+        frame = frame.f_back  # type: ignore[assignment]  # ends with None

@@ -5,50 +5,77 @@ Names, arguments and defaults are those of truss_chains, so that its sources loa
 
 from __future__ import annotations
 
-import os
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from functools import reduce
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from chainlets.config_value import ConfigValue
+from chainlets.errors import ChainsUsageError
+from chainlets.paths import AbsPath
+from chainlets.truss_config import (
+    Accelerator,
+    ExternalDataItem,
+    GRPCOptions,
+    HealthChecks,
+    HTTPOptions,
+    ModelRepo,
+    WebsocketOptions,
+    WeightsSource,
+)
+
+if TYPE_CHECKING:
+    from pydantic import Field
 
 #: GPU types a chainlet may ask for; "any" means whichever is there.
-ACCELERATORS = (
-    "any", "T4", "L4", "A10G", "V100", "A100", "A100_40GB", "H100", "H100_40GB", "H200", "L40S",
-    "B10", "B200", "B300", "GB300", "RTX_PRO_6000",
-)  # fmt: skip
+ACCELERATORS = ("any", *(accelerator.value for accelerator in Accelerator))
+
+_HIDDEN = "***"
 
 
-class _Value(BaseModel):
-    """A frozen, keyword-only value that refuses unknown keys."""
+class ComputeSpec(ConfigValue):
+    """What `Compute` amounts to.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    Attributes:
+        gpu_count: 0 without a GPU.
+        predict_concurrency: always a number of calls.
+    """
+
+    cpu_count: int
+    memory: str
+    gpu: str | None
+    gpu_count: int
+    predict_concurrency: int
+    instance_type: str | None
 
 
-class Compute(_Value):
+class Compute(ConfigValue):
     """The hardware one replica of a chainlet needs.
 
     Attributes:
         cpu_count: processor cores.
         memory: main memory with a binary unit, such as "2Gi".
-        gpu: a type from `ACCELERATORS` in its exact spelling, or None for a machine without one.
+        gpu: one of `ACCELERATORS` in its exact spelling, or None for a machine without a GPU.
         gpu_count: how many of them; counts only together with `gpu`.
-        predict_concurrency: how many calls one replica executes at a time, or "cpu_count".
+        predict_concurrency: how many calls one replica executes at a time; "cpu_count" means as
+            many as it has cores.
         instance_type: accepted for sources written for truss_chains; has no effect here.
     """
 
-    cpu_count: int = Field(default=1, ge=1)
-    memory: str = Field(default="2Gi", pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")
+    cpu_count: Annotated[int, Field(ge=1)] = 1
+    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")] = "2Gi"
     gpu: str | None = None
-    gpu_count: int = Field(default=1, ge=1, le=16)
-    predict_concurrency: int | Literal["cpu_count"] = 1
+    gpu_count: Annotated[int, Field(ge=1, le=16)] = 1
+    predict_concurrency: Annotated[int, Field(ge=1)] | Literal["cpu_count"] = 1
     instance_type: str | None = None
 
-    @field_validator("gpu")
     @classmethod
-    def _known_gpu(cls, value: str | None) -> str | None:
-        if value is not None and value not in ACCELERATORS:
-            msg = f"unknown GPU type {value!r}. Write one of: {', '.join(ACCELERATORS)}."
-            raise ValueError(msg)
-        return value
+    def _refuse(cls, given: Mapping[str, Any]) -> None:
+        gpu = given.get("gpu")
+        if gpu is not None and gpu not in ACCELERATORS:
+            raise ValueError(f"unknown GPU type {gpu!r}. Write one of: {', '.join(ACCELERATORS)}.")
 
     @property
     def queue(self) -> str:
@@ -61,12 +88,21 @@ class Compute(_Value):
     @property
     def concurrency(self) -> int:
         """How many calls one replica executes at a time."""
-        if self.predict_concurrency == "cpu_count":
-            return os.cpu_count() or 1
-        return self.predict_concurrency
+        return self.cpu_count if self.predict_concurrency == "cpu_count" else self.predict_concurrency
+
+    def get_spec(self) -> ComputeSpec:
+        """The same with everything worked out."""
+        return ComputeSpec(
+            cpu_count=self.cpu_count,
+            memory=self.memory,
+            gpu=self.gpu,
+            gpu_count=self.gpu_count if self.gpu else 0,
+            predict_concurrency=self.concurrency,
+            instance_type=self.instance_type,
+        )
 
 
-class BasetenImage:
+class BasetenImage(Enum):
     """Base images by Python version; only a label here, where chains run in the worker's own Python."""
 
     PY39 = "py39"
@@ -74,49 +110,124 @@ class BasetenImage:
     PY311 = "py311"
 
 
-class DockerImage(_Value):
-    """Packages a chainlet needs. Nothing is installed at run time; they are used when an image is built."""
+class CustomImage(ConfigValue):
+    """A base image of one's own.
 
-    base_image: Any = BasetenImage.PY311
-    pip_requirements: list[str] = []
-    apt_requirements: list[str] = []
-    requirements_file: Any = None
-    pip_requirements_file: Any = None
-    data_dir: Any = None
-    external_package_dirs: Any = None
+    Attributes:
+        image: such as "python:3.11-slim".
+        python_executable_path, docker_auth: accepted for sources written for truss_chains.
+    """
+
+    image: Annotated[str, Field(min_length=1)]
+    python_executable_path: str | None = None
+    docker_auth: Any = None
+
+
+_Path = str | Path | AbsPath
+
+
+class DockerImage(ConfigValue):
+    """Packages a chainlet needs. Nothing is installed at run time; they are used when an image is built.
+
+    Attributes:
+        base_image: a `BasetenImage` or a `CustomImage`.
+        pip_requirements: lines as in a requirements file.
+        apt_requirements: names of system packages.
+        requirements_file: a path, or what `make_abs_path_here` gives.
+        pip_requirements_file: an older name of `requirements_file`; write only one of them.
+        data_dir: a folder of data that belongs to the chainlet.
+        external_package_dirs: folders that its imports are looked up in as well.
+        truss_server_version_override: accepted for sources written for truss_chains.
+    """
+
+    base_image: BasetenImage | CustomImage = BasetenImage.PY311
+    pip_requirements: Sequence[str] = ()
+    apt_requirements: Sequence[str] = ()
+    requirements_file: _Path | None = None
+    pip_requirements_file: _Path | None = None
+    data_dir: _Path | None = None
+    external_package_dirs: Sequence[_Path] | None = None
     truss_server_version_override: str | None = None
 
+    @classmethod
+    def _refuse(cls, given: Mapping[str, Any]) -> None:
+        image = given.get("base_image")
+        if isinstance(image, str):
+            raise ChainsUsageError(
+                f"`DockerImage.base_image` is the text {image!r}. Write `chains.CustomImage(image={image!r})`, or a "
+                "`chains.BasetenImage` such as `BasetenImage.PY311`."
+            )
+        if given.get("requirements_file") is not None and given.get("pip_requirements_file") is not None:
+            raise ChainsUsageError(
+                "`DockerImage` has both `requirements_file` and `pip_requirements_file`. Write "
+                "`requirements_file` only; the other is its older name."
+            )
 
-class Assets(_Value):
+
+class AssetsSpec(ConfigValue):
+    """What `Assets` amounts to; `secrets` has the keys, each with `***` in place of its value."""
+
+    secrets: Mapping[str, str]
+    cached: Sequence[ModelRepo]
+    external_data: Sequence[ExternalDataItem]
+    weights: Sequence[WeightsSource]
+
+
+class Assets(ConfigValue):
     """What a replica finds beside its code.
 
     Attributes:
+        cached: models in repositories, fetched once.
         secret_keys: names of the secrets its context may read.
-        cached, external_data, weights: model files and data, as in truss_chains.
+        external_data: files fetched once into the data folder.
+        weights: weights that lie at a fixed path.
     """
 
-    cached: tuple[Any, ...] = ()
-    secret_keys: tuple[str, ...] = ()
-    external_data: tuple[Any, ...] = ()
-    weights: tuple[Any, ...] = ()
+    cached: Sequence[ModelRepo] = ()
+    secret_keys: Sequence[str] = ()
+    external_data: Sequence[ExternalDataItem] = ()
+    weights: Sequence[WeightsSource] = ()
 
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**{k: tuple(v) if isinstance(v, (list, set)) else v for k, v in values.items()})
+    def get_spec(self) -> AssetsSpec:
+        """The same as data that may be shown to anybody."""
+        return AssetsSpec(
+            secrets=dict.fromkeys(self.secret_keys, _HIDDEN),
+            cached=self.cached,
+            external_data=self.external_data,
+            weights=self.weights,
+        )
+
+    def _shown(self) -> dict[str, Any]:
+        keys = {"secret_keys": dict.fromkeys(self.secret_keys, _HIDDEN)} if self.secret_keys else {}
+        return super()._shown() | keys
 
 
-class ChainletOptions(_Value):
-    """Rarely needed switches, as in truss_chains."""
+class ChainletOptions(ConfigValue):
+    """Rarely needed switches, as in truss_chains, and one of ours.
+
+    Attributes:
+        enable_b10_tracing: accepted for sources written for truss_chains.
+        enable_debug_logs: whether the chainlet's log lines of level DEBUG are kept.
+        env_variables: environment variables that its replicas find.
+        health_checks: how long a replica may be unwell.
+        metadata: anything, kept with the chainlet.
+        streaming_read_timeout: seconds between two pieces of a stream before its reader gives up.
+        transport: what the entrypoint is reached by; it follows from `run_remote` by default.
+        fleet_concurrency_limit: calls of this chainlet that all workers together have under way;
+            more stay queued. No limit by default.
+    """
 
     enable_b10_tracing: bool = False
     enable_debug_logs: bool = False
-    env_variables: dict[str, str] = {}
-    health_checks: Any = None
+    env_variables: Mapping[str, str] = MappingProxyType({})
+    health_checks: HealthChecks | None = None
     metadata: Any = None
-    streaming_read_timeout: int = 60
-    transport: Any = None
+    streaming_read_timeout: Annotated[int, Field(ge=1)] = 60
+    transport: HTTPOptions | WebsocketOptions | GRPCOptions | None = None
+    fleet_concurrency_limit: Annotated[int, Field(ge=1)] | None = None
 
 
-class RemoteConfig(_Value):
+class RemoteConfig(ConfigValue):
     """Everything a chainlet asks for, set as its class variable `remote_config`."""
 
     docker_image: DockerImage = DockerImage()
@@ -124,10 +235,10 @@ class RemoteConfig(_Value):
     assets: Assets = Assets()
     name: str | None = None
     options: ChainletOptions = ChainletOptions()
-    build_commands: list[str] = []
+    build_commands: Sequence[str] = ()
 
 
-class RPCOptions(BaseModel):
+class RPCOptions(ConfigValue, strict=True, extra="ignore"):
     """How a dependency is called.
 
     Attributes:
@@ -137,9 +248,39 @@ class RPCOptions(BaseModel):
         concurrency_limit: calls to this dependency that one process has under way; more wait.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-    retries: int = Field(default=1, ge=0)
-    timeout_sec: float = Field(default=600.0, gt=0)
+    retries: Annotated[int, Field(ge=0)] = 1
+    timeout_sec: Annotated[float, Field(gt=0)] = 600.0
     use_binary: bool = False
-    concurrency_limit: int = Field(default=300, ge=1)
+    concurrency_limit: Annotated[int, Field(ge=1)] = 300
+
+
+_NOT_INSTALLED = "nothing is installed at run time, only when an image is built"
+
+_NO_EFFECT = {
+    "docker_image.base_image": "chains run in the worker's own Python; an image is chosen when it is built",
+    "docker_image.base_image.python_executable_path": "chains run in the worker's own Python",
+    "docker_image.base_image.docker_auth": "no image is pulled at run time",
+    "docker_image.pip_requirements": _NOT_INSTALLED,
+    "docker_image.apt_requirements": _NOT_INSTALLED,
+    "docker_image.requirements_file": _NOT_INSTALLED,
+    "docker_image.pip_requirements_file": _NOT_INSTALLED,
+    "docker_image.truss_server_version_override": "there is no Truss server",
+    "build_commands": "they are for building an image, and nothing is built at run time",
+    "compute.instance_type": "calls are routed by `gpu` and `gpu_count`",
+    "options.enable_b10_tracing": "every run is traced as it is",
+}
+
+
+def cloud_only(config: RemoteConfig) -> list[str]:
+    """One sentence for each setting that differs from its default and has no effect here."""
+    default = RemoteConfig()
+    return [
+        f"`{path}` has no effect here: {reason}."
+        for path, reason in _NO_EFFECT.items()
+        if _setting(config, path) != _setting(default, path)
+    ]
+
+
+def _setting(config: RemoteConfig, path: str) -> Any:
+    value: Any = config
+    return reduce(lambda owner, name: getattr(owner, name, None), path.split("."), value)

@@ -9,20 +9,27 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextvars
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
+from chainlets.config import RPCOptions
 from chainlets.errors import MissingDependencyError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_log = logging.getLogger("chainlets.call")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +37,25 @@ class Environment:
     """The named environment a chain is deployed in."""
 
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedServiceDescriptor:
+    """A chainlet that is served elsewhere.
+
+    Attributes:
+        name: its class.
+        display_name: as people call it.
+        options: how it is called.
+        predict_url: where, in full.
+        internal_url: where inside the other network; used if `predict_url` is missing.
+    """
+
+    name: str
+    display_name: str = ""
+    options: RPCOptions = field(default_factory=RPCOptions)
+    predict_url: str | None = None
+    internal_url: Any = None
 
 
 class Secrets(Mapping[str, str]):
@@ -66,17 +92,62 @@ class DeploymentContext:
         secrets: the declared keys only.
         data_dir: a folder that outlives calls, for downloaded data; None where there is none.
         environment: None unless the chain is deployed under a name.
-        chainlet_to_service: addresses of services elsewhere; empty unless given to `run_local`.
+        chainlet_to_service: addresses of services elsewhere, by chainlet name; empty unless given to `run_local`.
     """
 
     secrets: Secrets = field(default_factory=lambda: Secrets({}))
     data_dir: Path | None = None
     environment: Environment | None = None
-    chainlet_to_service: Mapping[str, Any] = field(default_factory=dict)
+    chainlet_to_service: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
+
+    def get_service_descriptor(self, chainlet_name: str) -> DeployedServiceDescriptor:
+        """Where a service elsewhere is reached.
+
+        Raises:
+            MissingDependencyError: none of that name was given.
+        """
+        if chainlet_name not in self.chainlet_to_service:
+            known = ", ".join(f"`{name}`" for name in self.chainlet_to_service) or "none"
+            msg = f"There is no service `{chainlet_name}`; known: {known}. Pass it: `run_local(chainlet_to_service={{…}})`."
+            raise MissingDependencyError(msg)
+        return self.chainlet_to_service[chainlet_name]
+
+    def get_baseten_api_key(self) -> str:
+        """The secret `baseten_chain_api_key`, for calls to services on Baseten.
+
+        Raises:
+            MissingDependencyError: it was not declared or not provided.
+        """
+        return self.secrets["baseten_chain_api_key"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallInfo:
+    """Which call this is.
+
+    Attributes:
+        run_id: the run it belongs to; `invocation_id` is the call's own.
+        attempt: 1 for the first try.
+        worker: the process it runs in.
+    """
+
+    run_id: str
+    chain: str
+    chainlet: str
+    invocation_id: str
+    attempt: int
+    worker: str
 
 
 class Call(Protocol):
     """The call under way, as the runtime sees it."""
+
+    @property
+    def info(self) -> CallInfo:
+        """Which call it is."""
+
+    def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        """Keep a line with the call."""
 
     def emit(self, data: dict[str, Any]) -> None:
         """Publish a partial result."""
@@ -122,6 +193,27 @@ def warn(message: str) -> None:
     call = current_call.get()
     if call is not None:
         call.warn(message)
+
+
+def log(message: str, *, level: LogLevel = "info", **fields: Any) -> None:
+    """Keep a line with this call, to be read beside it in the run; it goes to the worker's log too.
+
+    Args:
+        message: a sentence.
+        level: how much it matters.
+        fields: JSON values that belong to it, by name.
+    """
+    call = current_call.get()
+    if call is not None:
+        call.log(level, message, to_jsonable_python(fields, fallback=str))
+    else:
+        _log.log(_LEVELS[level], "%s", message)
+
+
+def info() -> CallInfo | None:
+    """Which call this is; None outside a run."""
+    call = current_call.get()
+    return call.info if call is not None else None
 
 
 def cancelled() -> bool:

@@ -5,6 +5,7 @@ ChainletsError
 ├─ MissingDependencyError (is a TypeError) something a chainlet needs was not provided: a secret, a package
 ├─ ChainsRuntimeError                      a thing was used in the wrong place, or cannot be had
 ├─ InputRejected                           the input cannot be processed; never retried, shown to the user
+├─ ChainsDeploymentError                   a chain cannot be put where it was asked to be
 ├─ CallError                               a dependency failed: .failure says where and why
 │  ├─ GenericRemoteException               its own class does not exist in this process
 │  └─ WorkerLost                           its workers died too often; never retried
@@ -39,6 +40,12 @@ class MissingDependencyError(ChainletsError, TypeError):
 
 class ChainsRuntimeError(ChainletsError):
     """A thing was used in the wrong place, or cannot be had."""
+
+
+class ChainsDeploymentError(ChainletsError):
+    """A chain cannot be put where it was asked to be."""
+
+    retryable = False
 
 
 class InputRejected(ChainletsError):

@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from chainlets.chainlet import ChainletBase
-from chainlets.describe import ChainletDescriptor, describe
+from chainlets.chainlet import BASES, ChainletBase, ModelBase
+from chainlets.describe import ChainletDescriptor, dependencies_of, inspect_class
+from chainlets.endpoint import Shape
 from chainlets.errors import ChainsUsageError
+from chainlets.faults import Fault, FaultKind, Faults, raise_faults
 
 
 class Node(BaseModel):
@@ -76,7 +78,7 @@ class Chain:
 
     @property
     def output_schema(self) -> dict[str, Any]:
-        """JSON Schema of a run's output."""
+        """JSON Schema of a run's output; of a stream, the array of its pieces."""
         return self.entrypoint.endpoint.output.json_schema(mode="serialization")
 
 
@@ -87,7 +89,7 @@ def chain_from(entrypoint: type[ChainletBase]) -> Chain:
         ChainsUsageError: chainlets break rules, or two of them share a name; all faults together.
     """
     found: dict[str, ChainletDescriptor] = {}
-    faults: list[str] = []
+    faults: list[Fault | str] = []
     waiting: list[type[ChainletBase]] = [entrypoint]
     seen: set[type[ChainletBase]] = set()
     while waiting:
@@ -95,24 +97,34 @@ def chain_from(entrypoint: type[ChainletBase]) -> Chain:
         if cls in seen:
             continue
         seen.add(cls)
-        try:
-            descriptor = describe(cls)
-        except ChainsUsageError as error:
-            faults.append(str(error))
-            continue
-        if cls.__name__ in found:
-            text = f"two chainlets are called `{cls.__name__}`: in {cls.__module__} and {found[cls.__name__].cls.__module__}."
-            faults.append(f"{text} Rename one of them.")
-        found.setdefault(cls.__name__, descriptor)
-        waiting += [dependency.chainlet for dependency in descriptor.dependencies]
-    if faults:
-        raise ChainsUsageError("\n".join(faults))
+        descriptor, wrong = inspect_class(cls)
+        faults += wrong
+        if descriptor is not None:
+            faults += _in_this_chain(descriptor, entrypoint, found)
+            found.setdefault(cls.__name__, descriptor)
+        waiting += [dependency.chainlet for dependency in dependencies_of(cls)]
+    raise_faults(faults)
     return Chain(
         name=entrypoint.entrypoint_of or entrypoint.__name__,
         entrypoint=found[entrypoint.__name__],
         chainlets=found,
         digest=_digest(seen),
     )
+
+
+def _in_this_chain(
+    descriptor: ChainletDescriptor, entrypoint: type[ChainletBase], found: Mapping[str, ChainletDescriptor]
+) -> list[Fault]:
+    """What is right alone and wrong beside the others."""
+    faults = Faults(descriptor.cls)
+    other = found.get(descriptor.name)
+    if other is not None:
+        text = f"two chainlets are called `{descriptor.name}`, in {descriptor.cls.__module__} and {other.cls.__module__}."
+        faults.add(FaultKind.TYPE_ERROR, f"{text} Rename one of them.")
+    if descriptor.endpoint.shape is Shape.WEBSOCKET and descriptor.cls is not entrypoint:
+        text = "only the entrypoint can take a websocket. Let it talk to the client, and call this one with values."
+        faults.add(FaultKind.TYPE_ERROR, text, method=descriptor.endpoint.method)
+    return faults.found
 
 
 def entrypoint_of(module: ModuleType) -> type[ChainletBase]:
@@ -126,9 +138,11 @@ def entrypoint_of(module: ModuleType) -> type[ChainletBase]:
     classes = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, ChainletBase) and value is not ChainletBase
+        if isinstance(value, type) and issubclass(value, ChainletBase) and value not in BASES
     ]
-    marked = list(dict.fromkeys(cls for cls in classes if cls.entrypoint_of is not None))
+    marked = list(
+        dict.fromkeys(cls for cls in classes if cls.entrypoint_of is not None or issubclass(cls, ModelBase))
+    )
     candidates = marked or list(dict.fromkeys(classes))
     if len(candidates) == 1:
         return candidates[0]
@@ -143,8 +157,15 @@ def entrypoint_of(module: ModuleType) -> type[ChainletBase]:
 
 def _digest(classes: Iterable[type[ChainletBase]]) -> str:
     digest = hashlib.sha256()
-    files = {inspect.getsourcefile(cls) for cls in classes}
+    files = {_source_of(cls) for cls in classes}
     for file in sorted(f for f in files if f):
         with open(file, "rb") as source:  # noqa: PTH123 (a path from inspect)
             digest.update(source.read())
     return digest.hexdigest()
+
+
+def _source_of(cls: type[ChainletBase]) -> str | None:
+    try:
+        return inspect.getsourcefile(cls)
+    except (TypeError, OSError):
+        return None  # typed into an interpreter

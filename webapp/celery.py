@@ -22,6 +22,8 @@ from django.conf import settings
 
 from chainlets.runtime import tasks
 from chainlets.runtime.engine import Engine, Surroundings
+from chainlets.runtime.mailbox import Mailbox
+from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.store import WorkerIdentity
 from webapp.catalog.services import loaded_chains
 from webapp.fleet import hardware
@@ -73,7 +75,8 @@ class ChainletsCelery(Celery):
             files=RunFiles,
             scratch=settings.FILES_DIR / "scratch",
             data_dir=settings.DATA_DIR / "chains",
-            redis_url=re.sub(r"^redis\+socket://", "unix://", settings.REDIS_URL),
+            mailbox=lambda worker, deliver: Mailbox(url=settings.REDIS_URL, worker=worker, deliver=deliver),
+            sockets=lambda invocation: worker_socket(url=settings.REDIS_URL, conversation=invocation),
             secrets=secrets(),
             on_tick=self.learn_chains,
         )

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.execution import Execution
+from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops
-from chainlets.runtime.store import FenceLostError, NewCall, Outcome
+from chainlets.runtime.store import FenceLostError, NewCall, Outcome, Output
 from chainlets.runtime.stub import LimitKey
 
 log = logging.getLogger(__name__)
@@ -27,20 +28,34 @@ class OpenCalls:
         self._committer = committer
         self._lock = threading.Lock()
         self._waiters: defaultdict[UUID, list[Future[Outcome]]] = defaultdict(list)
+        self._feeds: defaultdict[UUID, list[Feed]] = defaultdict(list)
         self._under_way: Counter[LimitKey] = Counter()
         self._postponed: defaultdict[LimitKey, deque[tuple[Execution, NewCall]]] = defaultdict(deque)
 
-    def open(self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int) -> Future[Outcome]:
+    def open(
+        self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int, feed: Feed | None = None
+    ) -> Future[Outcome]:
         """Start a call now, or as soon as fewer than `most` of its kind are under way."""
         future: Future[Outcome] = Future()
         future.add_done_callback(lambda _: self._next(limit))
         with self._lock:
             self._waiters[call.id].append(future)
+            if feed is not None:
+                self._feeds[call.id].append(feed)
             if self._under_way[limit] >= most:
                 self._postponed[limit].append((parent, call))
                 return future
             self._under_way[limit] += 1
         self._start(parent, call)
+        return future
+
+    def watch(self, invocation_id: UUID, feed: Feed | None) -> Future[Outcome]:
+        """The outcome of an invocation that something else starts; `feed` gets what it streams."""
+        future: Future[Outcome] = Future()
+        with self._lock:
+            self._waiters[invocation_id].append(future)
+            if feed is not None:
+                self._feeds[invocation_id].append(feed)
         return future
 
     def abandon(self, *, parent: Execution, call: NewCall) -> None:
@@ -54,8 +69,26 @@ class OpenCalls:
         """Ask the store about calls that may be done: these, or all that somebody waits for."""
         with self._lock:
             wanted = [i for i in (self._waiters if ids is None else ids) if i in self._waiters]
+            streams = [i for i in wanted if i in self._feeds]
+        for invocation_id in streams:
+            self._read(invocation_id)
         if wanted:
             self._committer.submit(lambda store: store.outcomes(ids=wanted)).add_done_callback(self._looked)
+
+    def _read(self, invocation_id: UUID) -> None:
+        """Fetch what a stream has given since the last time."""
+        with self._lock:
+            feeds = list(self._feeds.get(invocation_id, ()))
+        after = min((feed.seq for feed in feeds), default=0)
+
+        def read(done: Future[list[Output]]) -> None:
+            if done.exception() is None:
+                for feed in feeds:
+                    feed.feed(done.result())
+
+        self._committer.submit(
+            lambda store: store.outputs(invocation_id=invocation_id, after=after)
+        ).add_done_callback(read)
 
     def _start(self, parent: Execution, call: NewCall) -> None:
         fence = parent.claim.fence
@@ -89,6 +122,7 @@ class OpenCalls:
 
     def _take(self, call_id: UUID) -> list[Future[Outcome]]:
         with self._lock:
+            self._feeds.pop(call_id, None)
             return self._waiters.pop(call_id, [])
 
     def _next(self, limit: LimitKey) -> None:

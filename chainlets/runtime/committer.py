@@ -22,7 +22,6 @@ from chainlets.runtime.store import RunStore
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_BATCH = 200  # operations to a transaction at most
 _RETRY_S = 0.5
 
 
@@ -35,8 +34,9 @@ class _Operation:
 class Committer:
     """Group commits for one process."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: RunStore, *, batch: int) -> None:
         self._store = store
+        self._most = batch
         self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="chainlets-committer", daemon=True)
 
@@ -66,7 +66,7 @@ class Committer:
             first = self._waiting.get()
             while first is not None:
                 batch.append(first)
-                if len(batch) >= _BATCH or self._waiting.empty():
+                if len(batch) >= self._most or self._waiting.empty():
                     break
                 first = self._waiting.get()
             stopping = first is None

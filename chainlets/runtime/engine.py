@@ -12,34 +12,40 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from chainlets.chainlet import ChainletBase
-from chainlets.describe import ChainletDescriptor
+from chainlets.context import DeployedServiceDescriptor
+from chainlets.describe import ChainletDescriptor, Dependency
+from chainlets.endpoint import Shape
 from chainlets.failure import failure_from
 from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.execution import Execution
-from chainlets.runtime.loops import UserLoops
-from chainlets.runtime.mailbox import Mailbox
+from chainlets.runtime.feeds import Feed
+from chainlets.runtime.loops import UserLoops, end_loop
+from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica, Replicas
-from chainlets.runtime.store import Claim, Fence, RunStore, WorkerIdentity
+from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
+from chainlets.runtime.watchdog import Watchdog
+from chainlets.websocket import WebSocketProtocol, is_disconnect
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two renewals of this worker's leases.
 TICK_S = 2.0
 _BLOCKED_LOOP_GRACE_S = 5.0
-_SYNC_THREADS = 512
+_SYNC_THREADS = 10_000  # made as needed; those that wait for calls must never use up those that execute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +56,11 @@ class Surroundings:
         find: the chain and chainlet of these names, or None if this process does not know them.
         files: the file store of a run.
         scratch: folder for temporary files, on the same file system as the file store.
+        mailbox: makes what reads wake-ups, from the worker's name and who is to be told.
+        sockets: opens the websocket of an invocation, for the length of a block.
         on_tick: called about every two seconds, for instance to look for new chains.
+        services: addresses of services elsewhere, for the chainlets' context.
+        batch: operations on the store to a transaction, at most.
     """
 
     store: RunStore
@@ -58,9 +68,22 @@ class Surroundings:
     files: Callable[[UUID], FileStore]
     scratch: Path
     data_dir: Path
-    redis_url: str
+    mailbox: Callable[[str, Callable[[Collection[UUID]], None]], Mailbox]
+    sockets: Callable[[UUID], AbstractAsyncContextManager[WebSocketProtocol]]
     secrets: dict[str, str]
     on_tick: Callable[[], None]
+    services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
+    batch: int = 200
+
+
+class Mailbox(Protocol):
+    """Reads wake-ups for one worker."""
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def stop(self) -> None:
+        """Stop reading."""
 
 
 class Engine:
@@ -69,16 +92,19 @@ class Engine:
     def __init__(self, *, identity: WorkerIdentity, surroundings: Surroundings) -> None:
         self.identity = identity
         self._given = surroundings
-        self._committer = Committer(surroundings.store)
-        self._calls = OpenCalls(committer=self._committer, loops=UserLoops())
-        self._mailbox = Mailbox(url=surroundings.redis_url, worker=identity.name, deliver=self._on_mail)
+        self._committer = Committer(surroundings.store, batch=surroundings.batch)
+        loops = UserLoops()
+        self._watchdog = Watchdog(loops)
+        self._calls = OpenCalls(committer=self._committer, loops=loops)
+        self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
         self._threads = ThreadPoolExecutor(_SYNC_THREADS, thread_name_prefix="chainlets-sync")
         self._replicas = Replicas(
-            stub=lambda chain, owner, dependency: stub_for(self._calls, chain, owner, dependency),
+            stub=self.stub,
             secrets=surroundings.secrets,
             data_dir=surroundings.data_dir,
+            services=surroundings.services,
         )
         self._serving: set[UUID] = set()
         self._again: set[UUID] = set()
@@ -91,7 +117,9 @@ class Engine:
         self._thread.start()
         self._submit(lambda store: store.join(worker=self.identity)).result()
         self._mailbox.start()
+        self._watchdog.start()
         asyncio.run_coroutine_threadsafe(self._tick(), self._system)
+        asyncio.run_coroutine_threadsafe(self._look_after_replicas(), self._system)
 
     def preload(self, chain: str, chainlet: str) -> None:
         """Build a replica now rather than when it is first called.
@@ -105,6 +133,22 @@ class Engine:
             msg = f"There is no chainlet `{chainlet}` in a chain `{chain}`."
             raise LookupError(msg)
         asyncio.run_coroutine_threadsafe(self._replicas.get(*found), self._system).result()
+
+    def adopt(self, chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> None:
+        """Serve calls of a chainlet by an instance that was built elsewhere."""
+
+        async def adopt() -> None:
+            self._replicas.adopt(chain, descriptor, instance)
+
+        asyncio.run_coroutine_threadsafe(adopt(), self._system).result()
+
+    def stub(self, chain: Chain, owner: ChainletDescriptor, dependency: Dependency) -> object:
+        """The object to call in place of a dependency."""
+        return stub_for(self._calls, chain, owner, dependency)
+
+    def watch(self, invocation_id: UUID, feed: Feed | None) -> Future[Outcome]:
+        """The outcome of an invocation that was started outside; `feed` gets what it streams."""
+        return self._calls.watch(invocation_id, feed)
 
     def serve(
         self,
@@ -140,9 +184,17 @@ class Engine:
             time.sleep(0.05)
         self._hand_back(left)
         self._mailbox.stop()
+        self._watchdog.stop()
         with contextlib.suppress(TimeoutError):
             self._submit(lambda store: store.leave(worker=self.identity)).result(timeout=2)
         self._committer.stop(timeout_s=2)
+
+    def end(self) -> None:
+        """After `stop`, in a process that goes on: end the threads that would otherwise end with it."""
+        self._calls.loops.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._replicas.close()
+        end_loop(self._system, self._thread)
 
     def _unfinished(self) -> list[Execution]:
         return [execution for execution in list(self._held.values()) if not execution.ending]
@@ -208,34 +260,33 @@ class Engine:
             committer=self._committer,
             files=self._given.files(claim.run_id),
             scratch=self._given.scratch / f"{invocation_id}-{claim.fence.attempt}",
+            worker=self.identity.name,
             on_wait=on_wait,
         )
         self._held[invocation_id] = execution
         try:
-            result = await self._run(replica, execution)
-            output = replica.descriptor.endpoint.encode_output(result, chainlet=claim.chainlet)
+            result = self._encoded(replica, execution, await self._run(replica, execution))
             execution.close()
-            await self._commit(lambda store: store.succeed(fence=claim.fence, result=output))
+            await self._commit(lambda store: store.succeed(fence=claim.fence, result=result))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
             execution.close()
             if isinstance(error, _TooLateError) or not execution.cancelled():
-                await self._record_failure(claim, error)
+                # Who listens to a stream has heard what it said: it cannot be said again.
+                await self._record_failure(claim, error, final=execution.pieces > 0)
         finally:
             del self._held[invocation_id]
 
     async def _run(self, replica: Replica, execution: Execution) -> Any:
-        endpoint = replica.descriptor.endpoint
-        arguments = endpoint.decode_input(execution.claim.input)
-        instance: ChainletBase = replica.instance
         limit = execution.claim.timeout_s
-        if endpoint.is_async:
+        if replica.descriptor.endpoint.is_async:
             running = asyncio.run_coroutine_threadsafe(
-                execution.run_async(instance, arguments), self._calls.loops.pick()
+                self._author(replica, execution), self._calls.loops.pick()
             )
             # The author's loop keeps this time itself; a loop that is blocked cannot.
             limit = limit + _BLOCKED_LOOP_GRACE_S if limit is not None else None
         else:
-            running = self._threads.submit(execution.run_sync, instance, arguments)
+            arguments = self._arguments(replica, execution)
+            running = self._threads.submit(execution.run_sync, replica.method, arguments)
         wrapped = asyncio.wrap_future(running)
         await asyncio.wait([wrapped], timeout=limit)
         if not wrapped.done():
@@ -243,21 +294,60 @@ class Engine:
             raise _TooLateError(execution.timeout_message)
         return wrapped.result()
 
+    async def _author(self, replica: Replica, execution: Execution) -> Any:
+        """The author's async code, in its way of answering; awaited on one of its loops."""
+        endpoint = replica.descriptor.endpoint
+        self._watchdog.belongs(asyncio.current_task(), execution)
+        if endpoint.shape is Shape.STREAM:
+            return await execution.run_stream(endpoint, replica.method, self._arguments(replica, execution))
+        if endpoint.shape is Shape.VALUE:
+            return await execution.run_async(replica.method, self._arguments(replica, execution))
+        if execution.claim.fence.attempt > 1:
+            raise _ConversationLost(
+                f"The worker that `{execution.claim.chainlet}` ran on was lost, and the conversation with it. Connect again."
+            )
+        async with self._given.sockets(execution.claim.fence.invocation_id) as websocket:
+            try:
+                return await execution.run_async(replica.method, {endpoint.socket or "": websocket})
+            except Exception as error:
+                if is_disconnect(error):
+                    return None  # the client has gone, which is how conversations end
+                raise
+
+    def _arguments(self, replica: Replica, execution: Execution) -> dict[str, Any]:
+        endpoint, given = replica.descriptor.endpoint, execution.claim.input
+        if is_packed(given):
+            return endpoint.unpack_input(from_file(given, files=execution.files))
+        return endpoint.decode_input(given)
+
+    def _encoded(self, replica: Replica, execution: Execution, result: Any) -> Any:
+        """The result as it stands in the row: in a file if the input came in one."""
+        endpoint, claim = replica.descriptor.endpoint, execution.claim
+        if not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
+            return endpoint.encode_output(result, chainlet=claim.chainlet)
+        packed = endpoint.pack_output(result, chainlet=claim.chainlet)
+        name = f"result of {claim.chainlet}"
+        return to_file(packed, files=execution.files, folder=execution.scratch_dir(), name=name)
+
     async def _claim(self, invocation_id: UUID) -> Claim | None:
         found: Claim | None = await self._commit(
             lambda store: store.claim(invocation_id=invocation_id, worker=self.identity)
         )
         return found
 
-    async def _record_failure(self, claim: Claim, error: BaseException) -> None:
+    async def _record_failure(self, claim: Claim, error: BaseException, *, final: bool = False) -> None:
         failure = failure_from(
             TimeoutError(str(error)) if isinstance(error, _TooLateError) else error,
             chainlet=claim.chainlet,
             invocation=str(claim.fence.invocation_id),
             attempt=claim.fence.attempt,
+            worker=self.identity.name,
         )
-        log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
-        await self._commit(lambda store: store.fail(fence=claim.fence, failure=failure))
+        if claim.caller is None or failure.cause is None:
+            log.warning("%s.%s failed:\n%s", claim.chain, claim.chainlet, failure.text())
+        else:
+            log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
+        await self._commit(lambda store: store.fail(fence=claim.fence, failure=failure, final=final))
 
     async def _tick(self) -> None:
         while True:
@@ -265,6 +355,13 @@ class Engine:
                 await self._system.run_in_executor(None, self._given.on_tick)
             await self._renew()
             self._calls.look()
+            await asyncio.sleep(TICK_S)
+
+    async def _look_after_replicas(self) -> None:
+        """Apart from the tick: an author's `is_healthy` may take its time, and leases may not."""
+        while True:
+            with contextlib.suppress(Exception):
+                await self._replicas.look_after()
             await asyncio.sleep(TICK_S)
 
     async def _renew(self) -> None:
@@ -290,6 +387,12 @@ class Engine:
 
 def _hand_back(store: RunStore, *, fence: Fence) -> bool:
     return store.hand_back(fence=fence)
+
+
+class _ConversationLost(Exception):
+    """A websocket cannot be handed to another worker."""
+
+    retryable = False
 
 
 class _TooLateError(Exception):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 import shutil
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -16,15 +17,20 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chainlets.chainlet import ChainletBase
-from chainlets.context import current_call
+from chainlets.context import CallInfo, current_call
+from chainlets.endpoint import Endpoint, Piece, piece_to_json
+from chainlets.errors import ChainsRuntimeError
 from chainlets.files import FileStore, use_file_store
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.store import Claim
 
 T = TypeVar("T")
 
+log = logging.getLogger("chainlets.call")
+
 _PROGRESS_EVERY_S = 0.2
+_UNRECORDED_PIECES = 32  # pieces of a stream that may be ahead of the store
+_MOST_STREAMED = 16 * 1024**2  # bytes that a stream may give in all; they are kept as its result
 
 current_execution: ContextVar[Execution | None] = ContextVar("chainlets_current_execution", default=None)
 
@@ -34,6 +40,7 @@ class Execution:
 
     Attributes:
         ending: it was handed back or cut off; calls it made go on and are joined by the next attempt.
+        pieces: how many it has streamed.
     """
 
     def __init__(
@@ -43,13 +50,16 @@ class Execution:
         committer: Committer,
         files: FileStore,
         scratch: Path,
+        worker: str,
         on_wait: Sequence[Callable[[], None]],
     ) -> None:
         self.claim = claim
         self.ending = False
+        self.files = files
+        self.pieces = 0
         self._committer = committer
-        self._files = files
         self._scratch = scratch
+        self._worker = worker
         self._on_wait = on_wait
         self._waited = False
         self._cancelled = False
@@ -59,6 +69,28 @@ class Execution:
         self._occurrences: Counter[tuple[str, str]] = Counter()
         self._progress_at = 0.0
         self._progress_held: dict[str, Any] | None = None
+
+    @property
+    def info(self) -> CallInfo:
+        """Which call it is."""
+        return CallInfo(
+            run_id=str(self.claim.run_id),
+            chain=self.claim.chain,
+            chainlet=self.claim.chainlet,
+            invocation_id=str(self.claim.fence.invocation_id),
+            attempt=self.claim.fence.attempt,
+            worker=self._worker,
+        )
+
+    def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        """Keep a line with the invocation, and write it to the worker's log."""
+        where = f"{self.claim.chain}.{self.claim.chainlet}"
+        log.log(logging.getLevelNamesMapping()[level.upper()], "%s: %s %s", where, message, fields or "")
+        self._event("log", {"level": level, "message": message, "fields": fields})
+
+    def blocked(self, data: dict[str, Any]) -> None:
+        """Note that the author's code blocked the event loop it runs on."""
+        self._event("invocation.blocked", {"attempt": self.claim.fence.attempt, **data})
 
     def emit(self, data: dict[str, Any]) -> None:
         """Publish a partial result."""
@@ -145,12 +177,43 @@ class Execution:
             with self._lock:
                 self._blocking.discard(future)
 
-    async def run_async(self, instance: ChainletBase, arguments: Mapping[str, Any]) -> Any:
-        """Await an async `run_remote`; called on a user loop.
+    async def run_async(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        """Await an async method; called on a user loop.
 
         Raises:
             TimeoutError: it took longer than its caller allows.
         """
+        return await self._within_limit(lambda: method(**arguments))
+
+    async def run_stream(
+        self, endpoint: Endpoint, method: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> list[Piece]:
+        """Iterate a streaming method and record each piece as it comes; called on a user loop.
+
+        Raises:
+            TimeoutError: it took longer than its caller allows.
+            ChainsUsageError: it yielded something that is no piece.
+        """
+
+        async def iterate() -> list[Piece]:
+            given: list[Piece] = []
+            unrecorded: deque[Future[None]] = deque()
+            size = 0
+            async for piece in method(**arguments):
+                given.append(endpoint.check_piece(piece, chainlet=self.claim.chainlet))
+                size += len(piece)
+                if size > _MOST_STREAMED:
+                    msg = f"`{self.claim.chainlet}` streamed more than {_MOST_STREAMED >> 20} MB. Write a `chains.File` and return that."
+                    raise ChainsRuntimeError(msg)
+                unrecorded.append(self._output(piece))
+                if len(unrecorded) >= _UNRECORDED_PIECES:
+                    await asyncio.wrap_future(unrecorded.popleft())
+            return given
+
+        result: list[Piece] = await self._within_limit(iterate)
+        return result
+
+    async def _within_limit(self, start: Callable[[], Any]) -> Any:
         self._task = asyncio.current_task()
         if self._cancelled:
             raise asyncio.CancelledError
@@ -158,16 +221,21 @@ class Execution:
             limit = asyncio.timeout(self.claim.timeout_s)
             try:
                 async with limit:
-                    return await instance.run_remote(**arguments)  # type: ignore[attr-defined]  # checked by describe()
+                    return await start()
             except TimeoutError as error:
                 if limit.expired():
                     raise TimeoutError(self.timeout_message) from error
                 raise
 
-    def run_sync(self, instance: ChainletBase, arguments: Mapping[str, Any]) -> Any:
-        """Call a sync `run_remote`; called on a thread of its own."""
+    def _output(self, piece: Piece) -> Future[None]:
+        fence, index, data = self.claim.fence, self.pieces, piece_to_json(piece)
+        self.pieces += 1
+        return self._committer.submit(lambda store: store.output(fence=fence, index=index, piece=data))
+
+    def run_sync(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        """Call a sync method; called on a thread of its own."""
         context = contextvars.Context()
-        return context.run(self._run_sync, instance, arguments)
+        return context.run(self._run_sync, method, arguments)
 
     @property
     def timeout_message(self) -> str:
@@ -185,16 +253,16 @@ class Execution:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._scratch)
 
-    def _run_sync(self, instance: ChainletBase, arguments: Mapping[str, Any]) -> Any:
+    def _run_sync(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         with self._entered():
-            return instance.run_remote(**arguments)  # type: ignore[attr-defined]  # checked by describe()
+            return method(**arguments)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
         call = current_call.set(self)
         execution = current_execution.set(self)
         try:
-            with use_file_store(self._files):
+            with use_file_store(self.files):
                 yield
         finally:
             current_execution.reset(execution)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 _OFFLOAD_THREADS = 64
+_END_S = 1.0  # for what is cancelled to end
 
 
 class UserLoops:
@@ -21,6 +24,8 @@ class UserLoops:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._blocked: dict[asyncio.AbstractEventLoop, int] = {}
+        self._threads: dict[asyncio.AbstractEventLoop, threading.Thread] = {}
+        self.task_factory: Any = None
 
     def pick(self) -> asyncio.AbstractEventLoop:
         """A loop that is not known to be blocked."""
@@ -29,6 +34,16 @@ class UserLoops:
                 if not blocked:
                     return loop
             return self._start()
+
+    def threads(self) -> list[tuple[asyncio.AbstractEventLoop, threading.Thread, bool]]:
+        """Each loop, its thread, and whether it is blocked inside a sync call of a chainlet."""
+        with self._lock:
+            return [(loop, thread, bool(self._blocked[loop])) for loop, thread in self._threads.items()]
+
+    def stop(self) -> None:
+        """End all loops; code that blocks one keeps its thread until it comes back."""
+        for loop, thread, _ in self.threads():
+            end_loop(loop, thread)
 
     @contextmanager
     def blocking(self) -> Iterator[None]:
@@ -53,7 +68,27 @@ class UserLoops:
         loop.set_default_executor(
             ThreadPoolExecutor(_OFFLOAD_THREADS, thread_name_prefix="chainlets-offload")
         )
+        loop.set_task_factory(self.task_factory)
         name = f"chainlets-loop-{len(self._blocked)}"
-        threading.Thread(target=loop.run_forever, name=name, daemon=True).start()
-        self._blocked[loop] = 0
+        thread = threading.Thread(target=loop.run_forever, name=name, daemon=True)
+        self._blocked[loop], self._threads[loop] = 0, thread
+        thread.start()
         return loop
+
+
+def end_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """Cancel what runs on a loop, end the loop and its thread, and free what they hold."""
+
+    async def cancel_all() -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_END_S) if tasks else None
+        await loop.shutdown_asyncgens()
+
+    with contextlib.suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(2 * _END_S)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(_END_S)
+    if not thread.is_alive():
+        loop.close()

@@ -9,14 +9,21 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from chainlets.chainlet import ChainletBase, DependencyMarker, assembler
-from chainlets.context import DeploymentContext, Secrets
+from chainlets.assets import provide_assets, set_environment
+from chainlets.chainlet import ChainletBase, DependencyMarker, build
+from chainlets.context import DeployedServiceDescriptor, DeploymentContext, Secrets
 from chainlets.describe import ChainletDescriptor, Dependency
-from chainlets.errors import MissingDependencyError
+from chainlets.errors import ChainsRuntimeError, MissingDependencyError
 from chainlets.graph import Chain
 
 log = logging.getLogger(__name__)
+
+_Key = tuple[str, str, str]
+_BUILDS = 3  # times that a replica is built before it is given up as unhealthy
+_HEALTH_EVERY_S = 10.0
+_HEALTH_ANSWER_S = 30.0
 
 StubFactory = Callable[[Chain, ChainletDescriptor, Dependency], object]
 
@@ -30,6 +37,12 @@ class Replica:
     instance: ChainletBase
     slots: asyncio.Semaphore
 
+    @property
+    def method(self) -> Callable[..., Any]:
+        """The author's method, as its class has it."""
+        found: Callable[..., Any] = getattr(type(self.instance), self.descriptor.endpoint.method)
+        return found.__get__(self.instance)  # type: ignore[no-any-return]
+
 
 class _RuntimeAssembler:
     """Passes stubs in place of dependencies."""
@@ -42,12 +55,14 @@ class _RuntimeAssembler:
         stub: StubFactory,
         secrets: Mapping[str, str],
         data_dir: Path,
+        services: Mapping[str, DeployedServiceDescriptor],
     ) -> None:
         self._chain = chain
         self._descriptor = descriptor
         self._stub = stub
         self._secrets = secrets
         self._data_dir = data_dir
+        self._services = services
 
     def dependency(self, marker: DependencyMarker) -> object:
         for dependency in self._descriptor.dependencies:
@@ -56,37 +71,71 @@ class _RuntimeAssembler:
         inherited = Dependency(argument="", chainlet=marker.chainlet, options=marker.options)
         return self._stub(self._chain, self._descriptor, inherited)
 
+    def adopt(self, chainlet: ChainletBase) -> None:
+        """A replica's `__init__` builds no other chainlets: those are its dependencies."""
+
     def context(self, owner: type[ChainletBase]) -> DeploymentContext:
-        keys = owner.remote_config.assets.secret_keys
-        missing = [key for key in keys if key not in self._secrets]
-        if missing:
-            msg = (
-                f"`{owner.__name__}` of chain `{self._chain.name}` needs the secret {missing[0]!r}. "
-                f"Set CHAINLETS_SECRET_{missing[0].upper()} for the workers."
-            )
-            raise MissingDependencyError(msg)
-        return DeploymentContext(
-            secrets=Secrets({key: self._secrets[key] for key in keys}), data_dir=self._data_dir
+        return context_for(
+            owner,
+            secrets=self._secrets,
+            data_dir=self._data_dir,
+            services=self._services,
+            chain=self._chain.name,
         )
 
 
-class Replicas:
-    """Builds replicas when they are first needed, and keeps them."""
+def context_for(
+    owner: type[ChainletBase],
+    *,
+    secrets: Mapping[str, str],
+    data_dir: Path | None,
+    services: Mapping[str, DeployedServiceDescriptor],
+    chain: str,
+) -> DeploymentContext:
+    """What `depends_context()` gives a chainlet: of the secrets only those that it declares.
 
-    def __init__(self, *, stub: StubFactory, secrets: Mapping[str, str], data_dir: Path) -> None:
+    Raises:
+        MissingDependencyError: a declared secret is not there.
+    """
+    keys = owner.remote_config.assets.secret_keys
+    missing = [key for key in keys if key not in secrets]
+    if missing:
+        msg = (
+            f"`{owner.__name__}` of chain `{chain}` needs the secret {missing[0]!r}. "
+            f"Set CHAINLETS_SECRET_{missing[0].upper()} for the workers, or pass `run_local(secrets={{{missing[0]!r}: …}})`."
+        )
+        raise MissingDependencyError(msg)
+    return DeploymentContext(
+        secrets=Secrets({key: secrets[key] for key in keys}), data_dir=data_dir, chainlet_to_service=services
+    )
+
+
+class Replicas:
+    """Builds replicas when they are first needed, and keeps them while they are healthy."""
+
+    def __init__(
+        self,
+        *,
+        stub: StubFactory,
+        secrets: Mapping[str, str],
+        data_dir: Path,
+        services: Mapping[str, DeployedServiceDescriptor],
+    ) -> None:
         self._stub = stub
+        self._services = services
         self._secrets = secrets
         self._data_dir = data_dir
-        self._building: dict[tuple[str, str, str], asyncio.Future[Replica]] = {}
+        self._building: dict[_Key, asyncio.Future[Replica]] = {}
+        self._asked: dict[_Key, float] = {}
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="chainlets-build")
 
     async def get(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
-        """The replica of a chainlet, built if this is the first call.
+        """The replica of a chainlet, built if this is the first call or the last one fell ill.
 
         Raises:
             Exception: whatever the author's `__init__` raised; the next call tries again.
         """
-        key = (chain.name, chain.digest, descriptor.name)
+        key = _key(chain, descriptor)
         pending = self._building.get(key)
         if pending is None:
             pending = asyncio.ensure_future(self._build(chain, descriptor))
@@ -98,24 +147,88 @@ class Replicas:
                 del self._building[key]
             raise
 
+    def adopt(self, chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> None:
+        """Serve calls of a chainlet by this instance, from now on; called on the engine's loop."""
+        replica = _replica(chain, descriptor, instance)
+        done: asyncio.Future[Replica] = asyncio.get_running_loop().create_future()
+        done.set_result(replica)
+        self._building[_key(chain, descriptor)] = done
+
+    def close(self) -> None:
+        """Build nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def look_after(self) -> None:
+        """Ask replicas that can say so whether they are healthy; the next call builds anew those that are not."""
+        for key, pending in list(self._building.items()):
+            if not pending.done() or pending.cancelled() or pending.exception() is not None:
+                continue
+            replica = pending.result()
+            due = time.monotonic() - self._asked.get(key, 0.0) >= _HEALTH_EVERY_S
+            if due and not await self._healthy(key, replica) and self._building.get(key) is pending:
+                log.warning("%s.%s says that it is not healthy and is built anew", *_names(replica))
+                del self._building[key]
+
     async def _build(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
-        started = time.monotonic()
         loop = asyncio.get_running_loop()
-        instance = await loop.run_in_executor(self._threads, self._instantiate, chain, descriptor)
-        log.info("Built %s.%s in %.1f s", chain.name, descriptor.name, time.monotonic() - started)
-        slots = asyncio.Semaphore(descriptor.compute.concurrency)
-        return Replica(chain=chain, descriptor=descriptor, instance=instance, slots=slots)
+        for attempt in range(_BUILDS):
+            started = time.monotonic()
+            instance = await loop.run_in_executor(self._threads, self._instantiate, chain, descriptor)
+            replica = _replica(chain, descriptor, instance)
+            log.info("Built %s.%s in %.1f s", *_names(replica), time.monotonic() - started)
+            if await self._healthy(_key(chain, descriptor), replica):
+                return replica
+            log.warning(
+                "%s.%s says that it is not healthy, build %d of %d", *_names(replica), attempt + 1, _BUILDS
+            )
+        raise ChainsRuntimeError(
+            f"`{descriptor.name}` was built {_BUILDS} times, and each time its `is_healthy` said that it is not. "
+            f"Look at what it checks; the worker's log may say more."
+        )
+
+    async def _healthy(self, key: _Key, replica: Replica) -> bool:
+        """What the author's `is_healthy` says; no answer in time, or an error, means no."""
+        ask = getattr(replica.instance, "is_healthy", None)
+        self._asked[key] = time.monotonic()
+        if ask is None:
+            return True
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_HEALTH_ANSWER_S):
+                answer = await loop.run_in_executor(self._threads, lambda: _answer(ask))
+        except Exception as error:  # noqa: BLE001 (the author's code may raise anything)
+            log.warning("%s.%s could not say whether it is healthy: %r", *_names(replica), error)
+            return False
+        return bool(answer)
 
     def _instantiate(self, chain: Chain, descriptor: ChainletDescriptor) -> ChainletBase:
+        name, config = f"{chain.name}.{descriptor.name}", descriptor.cls.remote_config
+        set_environment(chainlet=name, variables=config.options.env_variables)
+        data_dir = provide_assets(chainlet=name, config=config, folder=self._data_dir, secrets=self._secrets)
         active = _RuntimeAssembler(
             chain=chain,
             descriptor=descriptor,
             stub=self._stub,
             secrets=self._secrets,
-            data_dir=self._data_dir,
+            data_dir=data_dir or self._data_dir,
+            services=self._services,
         )
-        token = assembler.set(active)
-        try:
-            return descriptor.cls()
-        finally:
-            assembler.reset(token)
+        return build(descriptor.cls, active)
+
+
+def _answer(ask: Callable[[], Any]) -> Any:
+    answer = ask()
+    return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+
+
+def _replica(chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> Replica:
+    slots = asyncio.Semaphore(descriptor.compute.concurrency)
+    return Replica(chain=chain, descriptor=descriptor, instance=instance, slots=slots)
+
+
+def _key(chain: Chain, descriptor: ChainletDescriptor) -> _Key:
+    return chain.name, chain.digest, descriptor.name
+
+
+def _names(replica: Replica) -> tuple[str, str]:
+    return replica.chain.name, replica.descriptor.name

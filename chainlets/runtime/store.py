@@ -43,10 +43,11 @@ class Fence:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a worker gets when it takes an invocation."""
+    """What a worker gets when it takes an invocation; the root's has no `caller`."""
 
     fence: Fence
     run_id: UUID
+    caller: UUID | None
     chain: str
     chainlet: str
     input: Mapping[str, JsonValue]
@@ -55,7 +56,11 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class NewCall:
-    """A call that a chainlet makes, before it is known whether it was made before."""
+    """A call that a chainlet makes, before it is known whether it was made before.
+
+    Attributes:
+        fleet_limit: calls of this chainlet that all workers together may have under way, if limited.
+    """
 
     id: UUID
     chain: str
@@ -66,6 +71,23 @@ class NewCall:
     occurrence: int
     max_attempts: int
     timeout_s: float | None
+    fleet_limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One piece of what a streaming call has given so far.
+
+    Attributes:
+        seq: grows with each piece of the run; what to ask after.
+        attempt: which attempt gave it; a later one begins anew at index 0.
+        piece: as `endpoint.piece_to_json` writes it.
+    """
+
+    seq: int
+    attempt: int
+    index: int
+    piece: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +142,14 @@ class RunStore(Protocol):
     def succeed(self, *, fence: Fence, result: JsonValue) -> bool:
         """Record a result once; False if the fence is lost."""
 
-    def fail(self, *, fence: Fence, failure: Failure) -> bool:
-        """Record a failed attempt, and queue the next if one is left; False if the fence is lost."""
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
+        """Record a failed attempt, and queue the next if one is left and it is not `final`; False if the fence is lost."""
+
+    def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
+        """Record a piece of a stream and wake the caller, unless the fence is lost."""
+
+    def outputs(self, *, invocation_id: UUID, after: int) -> list[Output]:
+        """The pieces that a streaming call has given, with a `seq` above `after`."""
 
     def hand_back(self, *, fence: Fence) -> bool:
         """Queue an unfinished invocation again without charging the attempt."""

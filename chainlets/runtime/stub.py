@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol
 
 from chainlets.describe import ChainletDescriptor, Dependency, describe
+from chainlets.endpoint import Piece, Shape
 from chainlets.errors import ChainsRuntimeError
 from chainlets.failure import exception_from
+from chainlets.files import FileStore
 from chainlets.graph import Chain
+from chainlets.runtime import payload
 from chainlets.runtime.execution import Execution, current_execution
+from chainlets.runtime.feeds import Feed
 from chainlets.runtime.journal import call_id, input_hash
 from chainlets.runtime.loops import UserLoops
 from chainlets.runtime.store import NewCall, Outcome, State
@@ -23,8 +28,10 @@ class Caller(Protocol):
 
     loops: UserLoops
 
-    def open(self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int) -> Future[Outcome]:
-        """Start a call; its future gives the final outcome."""
+    def open(
+        self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int, feed: Feed | None
+    ) -> Future[Outcome]:
+        """Start a call; its future gives the final outcome, and `feed` gets what it streams."""
 
     def abandon(self, *, parent: Execution, call: NewCall) -> None:
         """Cancel a call that nobody waits for any more."""
@@ -36,7 +43,9 @@ LimitKey = tuple[str, str, str]
 def stub_for(caller: Caller, chain: Chain, owner: ChainletDescriptor, dependency: Dependency) -> object:
     """The object that a replica gets for a dependency."""
     target = describe(dependency.chainlet)
-    kind = _AsyncStub if target.endpoint.is_async else _SyncStub
+    kind: type[_Stub] = _AsyncStub if target.endpoint.is_async else _SyncStub
+    if target.endpoint.shape is Shape.STREAM:
+        kind = _StreamStub
     return kind(caller=caller, chain=chain, owner=owner, target=target, dependency=dependency)
 
 
@@ -55,12 +64,15 @@ class _Stub:
         self._owner = owner
         self._target = target
         self._options = dependency.options
+        options = target.cls.remote_config.options
+        self._read_timeout_s = float(options.streaming_read_timeout)
+        self._fleet_limit = options.fleet_concurrency_limit
 
     def __repr__(self) -> str:
         return f"<{self._target.name}, called from {self._owner.name}>"
 
     def _start(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], feed: Feed | None = None
     ) -> tuple[Execution, NewCall, Future[Outcome]]:
         parent = current_execution.get()
         if parent is None:
@@ -69,8 +81,7 @@ class _Stub:
                 f"Call dependencies from `run_remote`, not from `__init__` or from a thread of your own."
             )
             raise ChainsRuntimeError(msg)
-        data = self._target.endpoint.encode_input(args, kwargs)
-        digest = input_hash(data)
+        data, digest = self._arguments(parent, args, kwargs)
         occurrence = parent.occurrence(self._target.name, digest)
         call = NewCall(
             id=call_id(
@@ -87,20 +98,85 @@ class _Stub:
             occurrence=occurrence,
             max_attempts=max(self._options.retries, 1),
             timeout_s=self._options.timeout_sec,
+            fleet_limit=self._fleet_limit,
         )
         limit = (self._chain.name, self._owner.name, self._target.name)
         future = self._caller.open(
-            parent=parent, call=call, limit=limit, most=self._options.concurrency_limit
+            parent=parent, call=call, limit=limit, most=self._options.concurrency_limit, feed=feed
         )
         return parent, call, future
 
-    def _value(self, outcome: Outcome) -> Any:
-        if outcome.state is State.SUCCEEDED:
-            return self._target.endpoint.decode_output(outcome.result)
-        if outcome.failure is None:
-            msg = f"`{self._target.name}` ended as {outcome.state} and left no reason."
-            raise ChainsRuntimeError(msg)
-        raise exception_from(outcome.failure)
+    def _arguments(
+        self, parent: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[dict[str, Any], str]:
+        """What the row says of the input, and the hash that the journal knows the call by."""
+        endpoint = self._target.endpoint
+        if not self._options.use_binary:
+            data = endpoint.encode_input(args, kwargs)
+            return data, input_hash(data)
+        packed = endpoint.pack_input(args, kwargs)
+        name = f"input of {self._target.name}"
+        data = payload.to_file(packed, files=parent.files, folder=parent.scratch_dir(), name=name)
+        return data, hashlib.sha256(packed).hexdigest()
+
+    def _value(self, parent: Execution, outcome: Outcome) -> Any:
+        return value_of(self._target, outcome, files=parent.files)
+
+
+def value_of(target: ChainletDescriptor, outcome: Outcome, *, files: FileStore) -> Any:
+    """What a caller gets of a call that has ended.
+
+    Raises:
+        BaseException: what it failed with.
+    """
+    endpoint = target.endpoint
+    if outcome.state is not State.SUCCEEDED:
+        raise _error_of(target, outcome)
+    if payload.is_packed(outcome.result):
+        return endpoint.unpack_output(payload.from_file(outcome.result, files=files))
+    return endpoint.decode_output(outcome.result)
+
+
+def end_feed(target: ChainletDescriptor, feed: Feed, done: Future[Outcome]) -> None:
+    """Let the reader of a stream know how the call ended."""
+    if done.cancelled():
+        feed.fail(asyncio.CancelledError())
+    elif (error := done.exception()) is not None:
+        feed.fail(error)
+    elif done.result().state is State.SUCCEEDED:
+        feed.end(target.endpoint.decode_output(done.result().result))
+    else:
+        feed.fail(_error_of(target, done.result()))
+
+
+async def read_feed(
+    feed: Feed, *, timeout_s: float, on_wait: Callable[[], None], on_close: Callable[[], None]
+) -> AsyncGenerator[Piece, None]:
+    """The pieces of a stream, as they come.
+
+    Args:
+        feed: where they come in.
+        timeout_s: seconds that may pass between two.
+        on_wait: called whenever none is there yet.
+        on_close: called when nobody reads on, at the end or before.
+    """
+    try:
+        while True:
+            if feed.idle:
+                on_wait()
+            try:
+                piece = await feed.next(timeout_s)
+            except StopAsyncIteration:
+                return
+            yield piece
+    finally:
+        on_close()
+
+
+def _error_of(target: ChainletDescriptor, outcome: Outcome) -> BaseException:
+    if outcome.failure is None:
+        return ChainsRuntimeError(f"`{target.name}` ended as {outcome.state} and left no reason.")
+    return exception_from(outcome.failure)
 
 
 class _AsyncStub(_Stub):
@@ -108,7 +184,7 @@ class _AsyncStub(_Stub):
         parent, call, future = self._start(args, kwargs)
         return Call(
             future=future,
-            value=self._value,
+            value=lambda outcome: self._value(parent, outcome),
             on_wait=parent.waits,
             on_cancel=lambda: self._caller.abandon(parent=parent, call=call),
         )
@@ -121,7 +197,20 @@ class _SyncStub(_Stub):
             parent.waits()
         with self._caller.loops.blocking():
             outcome = parent.block_on(future)
-        return self._value(outcome)
+        return self._value(parent, outcome)
+
+
+class _StreamStub(_Stub):
+    def run_remote(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Piece, None]:
+        feed = Feed(self._target.name)
+        parent, call, future = self._start(args, kwargs, feed)
+        future.add_done_callback(lambda done: end_feed(self._target, feed, done))
+
+        def close() -> None:
+            if not future.done():
+                self._caller.abandon(parent=parent, call=call)
+
+        return read_feed(feed, timeout_s=self._read_timeout_s, on_wait=parent.waits, on_close=close)
 
 
 class Call(Coroutine[Any, Any, Any]):

@@ -14,8 +14,10 @@ DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 EXAMPLE = (DOCKER / ".env.example").read_text()
 DOCUMENTED = set(re.findall(r"^# ([A-Z][A-Z0-9_]+)=", EXAMPLE, flags=re.MULTILINE))
-# Of the terminal, of Django, and from one of our processes to itself: nobody sets these to configure Chainlets.
+# Of the terminal, of Django, of the model hub, and from one of our processes to itself: nobody sets these to configure
+# Chainlets.
 NOT_OURS = {"DJANGO_SETTINGS_MODULE", "TERM", "NO_COLOR", "PATH", "HOME", "TMPDIR", "LANG", "WORKER_SLOT"}
+NOT_OURS |= {"HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"}
 
 
 def variables_in(path):

@@ -3,7 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
-from webapp.api import chain_views, file_views, health, run_views, sessions, transcript_views
+from webapp.api import chain_views, file_views, health, run_views, sessions, stream_views, transcript_views
 
 urlpatterns = [
     path("healthz", health.healthz),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/files/<uuid:file_id>/content", file_views.FileContent.as_view()),
     path("api/chains", chain_views.Chains.as_view()),
     path("api/chains/<str:name>", chain_views.OneChain.as_view()),
+    path("api/chains/<str:name>/stream", stream_views.stream_run),
     path("api/runs", run_views.Runs.as_view()),
     path("api/runs/<uuid:run_id>", run_views.OneRun.as_view()),
     path("api/runs/<uuid:run_id>/events", run_views.RunEvents.as_view()),

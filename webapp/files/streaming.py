@@ -7,6 +7,7 @@ over piece by piece, and every other body is small or refused.
 
 import asyncio
 import io
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from webapp.api.problems import bare_response
 
 UPLOAD_PATH = "/api/files"
 IDLE_LIMIT = 60.0  # seconds without a byte until an upload is given up
+
+_log = logging.getLogger(__name__)
 
 Message = Mapping[str, Any]
 Scope = dict[str, Any]
@@ -87,6 +90,10 @@ class StreamingHandler(ASGIHandler):
             await super().handle(scope, limited, send)
         except _TooLarge:
             await self.send_response(bare_response(status=413, code="too_large"), send)
+        except ResponseBroken as error:
+            # The status is long sent. An answer without its end is the one thing left that tells a
+            # client that something is missing.
+            _log.info("%s %s is cut off: %s", scope["method"], scope["path"], error)
 
     async def read_body(self, receive: Receive) -> Any:
         """The body: live for uploads, else complete."""
@@ -99,6 +106,10 @@ class StreamingHandler(ASGIHandler):
         if isinstance(receive, _LiveReceive):
             await receive.body.ended.wait()
         await super().listen_for_disconnect(receive)
+
+
+class ResponseBroken(Exception):
+    """What a response streams has ended before its end."""
 
 
 class _TooLarge(Exception):

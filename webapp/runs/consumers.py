@@ -7,15 +7,14 @@ the run's channel group only says "look again", and a look every two seconds mak
 import asyncio
 import json
 import logging
-from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.layers import get_channel_layer
 
+from webapp.runs.follow import LOOK_AGAIN, RunBell
 from webapp.runs.services import events_after
 from webapp.runs.viewers import Scope, may_see, origin_allowed, recognise
 from webapp.runs.wire import event_json
@@ -26,7 +25,6 @@ TOO_SLOW: Final = 1013
 TOO_TALKATIVE: Final = 1008
 
 PAUSE = 0.1  # seconds between two looks at most, so that bursts go out together
-LOOK_AGAIN = 2.0  # seconds without a bell until the next look
 SEND_LIMIT = 15.0  # seconds a client may take for one message
 BATCH = 500  # events read at once
 MESSAGES_LIMIT = 100  # a client has nothing to say; this many may be a mistake
@@ -54,7 +52,6 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Let in whoever may see the run, and begin."""
         self._tasks: list[asyncio.Task[None]] = []
         self._heard = 0
-        self._bell = asyncio.Event()
         if not origin_allowed(self.scope):
             await self.close()
             return
@@ -65,7 +62,7 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if refusal is not None or run_id is None:
             await self.close(refusal)
             return
-        self._tasks = [asyncio.create_task(self._listen(run_id)), asyncio.create_task(self._tell(run_id))]
+        self._tasks = [asyncio.create_task(self._tell(run_id))]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
         """Ignore what the client says; a flood of it ends the socket."""
@@ -88,16 +85,16 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             seq = _after(self.scope)
             refusal: int | None = None
-            while refusal is None:
-                checked = asyncio.get_running_loop().time()
-                # A busy run must not keep a revoked key's socket open, so rights go by the clock.
-                while asyncio.get_running_loop().time() < checked + LOOK_AGAIN:
-                    self._bell.clear()
-                    seq = await self._send_after(run_id, seq)
-                    await asyncio.sleep(PAUSE)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._bell.wait(), LOOK_AGAIN)
-                refusal = await self._refusal(run_id)
+            async with RunBell(run_id) as bell:
+                while refusal is None:
+                    checked = asyncio.get_running_loop().time()
+                    # A busy run must not keep a revoked key's socket open, so rights go by the clock.
+                    while asyncio.get_running_loop().time() < checked + LOOK_AGAIN:
+                        bell.clear()
+                        seq = await self._send_after(run_id, seq)
+                        await asyncio.sleep(PAUSE)
+                        await bell.wait()
+                    refusal = await self._refusal(run_id)
             await self.close(refusal)
         except TimeoutError:  # a message found no room for SEND_LIMIT seconds
             await self.close(TOO_SLOW)
@@ -114,23 +111,6 @@ class RunConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 seq = number
             if len(messages) < BATCH:
                 return seq
-
-    async def _listen(self, run_id: UUID) -> None:
-        """Ring the bell whenever the run's group gets a message."""
-        while True:
-            try:
-                layer: Any = get_channel_layer()
-                name = await layer.new_channel()
-                await layer.group_add(f"run.{run_id}", name)
-                try:
-                    while True:
-                        await layer.receive(name)
-                        self._bell.set()
-                finally:
-                    await layer.group_discard(f"run.{run_id}", name)
-            except Exception as error:  # noqa: BLE001 (without bells the regular look remains)
-                _log.warning("run %s is watched without the broker: %s", run_id, error)
-                await asyncio.sleep(LOOK_AGAIN)
 
 
 def _refusal(scope: Scope, run_id: UUID | None) -> int | None:

@@ -36,3 +36,10 @@ class RunNotResumable(WebappError):
 
     status = 409
     code = "run_not_resumable"
+
+
+class ChainNotStreaming(WebappError):
+    """The chain gives one value, not a stream."""
+
+    status = 409
+    code = "chain_not_streaming"

@@ -89,6 +89,7 @@ class Invocation(models.Model):
         round: grows when it is tried again because it failed or was resumed, not because a worker died.
         caller_round: the caller's round in which the call was made; its failure counts for that round.
         timeout_s: seconds an attempt may take; none for the root.
+        fleet_limit: calls of this chainlet that all workers together may have under way; none if unlimited.
         lease_expires_at: until when `worker` holds it; renewed while it lives.
         available_at: not to be started before.
         rung_at: when a bell was last sent to its queue.
@@ -108,6 +109,7 @@ class Invocation(models.Model):
     caller_round = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField(default=1)
     timeout_s = models.FloatField(null=True, blank=True)
+    fleet_limit = models.PositiveIntegerField(null=True, blank=True)
     input = models.JSONField()
     input_hash = models.CharField(max_length=64)
     occurrence = models.PositiveIntegerField(default=0)

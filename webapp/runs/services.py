@@ -17,7 +17,7 @@ from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.models import File as StoredFile
 from webapp.files.services import delete_file, delete_files_of, file_ids_in, handle
-from webapp.runs import clock, history, transitions
+from webapp.runs import clock, history, limits, transitions
 from webapp.runs.errors import (
     IdempotencyConflict,
     InputInvalid,
@@ -158,6 +158,7 @@ def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
         queue=entrypoint.queue,
         input=arguments,
         input_hash=input_hash(arguments),
+        fleet_limit=entrypoint.cls.remote_config.options.fleet_concurrency_limit,
         available_at=now,
         rung_at=now,
         created_at=now,
@@ -169,7 +170,7 @@ def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
         NewEvent(type="invocation.queued", invocation_id=root.id, data=queued),
     ]
     history.append(run_id=run.id, events=events, at=now)
-    transitions.ring(root)
+    limits.ring(root)
 
 
 def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:
@@ -180,10 +181,10 @@ def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:
             msg = f"There is no file with the id {file_id[:60]!r}. Upload it first: POST /api/files."
             raise ValueError(msg) from error
 
-    model = loaded.entrypoint.endpoint.input_model
+    endpoint = loaded.entrypoint.endpoint
     try:
         with resolve_files(resolve):
-            return model.model_validate(values).model_dump(mode="json")
+            return endpoint.read_input(values).model_dump(mode="json")
     except pydantic.ValidationError as error:
         faults: dict[str, list[str]] = {}
         for fault in error.errors(include_url=False, include_context=False):

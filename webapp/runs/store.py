@@ -10,11 +10,11 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from chainlets.errors import StoreUnavailable
 from chainlets.failure import Failure
 from chainlets.runtime import store as engine
-from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, WorkerIdentity
+from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
-from webapp.runs import clock, history, transitions
+from webapp.runs import clock, history, limits, transitions
 from webapp.runs.history import NewEvent
-from webapp.runs.models import Invocation, Run, State
+from webapp.runs.models import Event, Invocation, Run, State
 
 
 class DatabaseRunStore:
@@ -43,6 +43,7 @@ class DatabaseRunStore:
         return Claim(
             fence=Fence(invocation_id=row.id, attempt=row.attempt),
             run_id=row.run_id,
+            caller=row.parent_id,
             chain=found.run.chain.name,
             chainlet=row.chainlet,
             input=row.input,
@@ -66,6 +67,7 @@ class DatabaseRunStore:
                 queue=call.queue,
                 max_attempts=call.max_attempts,
                 timeout_s=call.timeout_s,
+                fleet_limit=call.fleet_limit,
                 input=dict(call.input),
                 input_hash=call.input_hash,
                 occurrence=call.occurrence,
@@ -77,7 +79,7 @@ class DatabaseRunStore:
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
             event = NewEvent(type="invocation.queued", invocation_id=row.id, data=data)
             history.append(run_id=row.run_id, events=[event], at=now)
-            transitions.ring(row)
+            limits.ring(row)
         elif row.state == State.SUCCEEDED:
             event = NewEvent(type="invocation.kept", invocation_id=row.id)
             history.append(run_id=row.run_id, events=[event], at=now)
@@ -90,6 +92,7 @@ class DatabaseRunStore:
                 max_attempts=call.max_attempts,
                 timeout_s=call.timeout_s,
                 queue=call.queue,
+                fleet_limit=call.fleet_limit,
                 caller_round=caller.round,
             )
             row.state = State.QUEUED
@@ -105,11 +108,27 @@ class DatabaseRunStore:
             return False
         return transitions.succeed(fence=fence, result=result, now=clock.now())
 
-    def fail(self, *, fence: Fence, failure: Failure) -> bool:
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
         """Record a failed attempt once."""
         if not _lock(fence):
             return False
-        return transitions.fail(fence=fence, failure=failure, now=clock.now())
+        return transitions.fail(fence=fence, failure=failure, final=final, now=clock.now())
+
+    def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
+        """Record a piece of a stream, and wake whoever reads it."""
+        run_id = _lock(fence)
+        if run_id:
+            data = {"attempt": fence.attempt, "index": index, **piece}
+            event = NewEvent(type="invocation.output", invocation_id=fence.invocation_id, data=data)
+            history.append(run_id=run_id, events=[event], at=clock.now())
+            transitions.wake_caller(fence.invocation_id)
+
+    def outputs(self, *, invocation_id: UUID, after: int) -> list[Output]:
+        """The pieces that a streaming call has given."""
+        found = Event.objects.filter(
+            run__invocations=invocation_id, seq__gt=after, invocation_id=invocation_id, type="invocation.output"
+        )
+        return [_output(event) for event in found.order_by("seq")]
 
     def hand_back(self, *, fence: Fence) -> bool:
         """Queue an unfinished invocation again."""
@@ -175,6 +194,11 @@ def _lock(fence: Fence) -> UUID | None:
         if not transitions.owned(fence).exists():
             return None
     return run_id
+
+
+def _output(event: Event) -> Output:
+    piece = {key: value for key, value in event.data.items() if key in ("text", "base64")}
+    return Output(seq=event.seq, attempt=event.data["attempt"], index=event.data["index"], piece=piece)
 
 
 def _outcome(row: Invocation) -> Outcome:

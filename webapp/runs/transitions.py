@@ -13,11 +13,12 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from chainlets.failure import Failure
+from chainlets.retrying import GiveUp, after_failure
 from chainlets.runtime.store import Fence, WorkerIdentity
-from chainlets.runtime.transitions import GiveUp, after_death, after_failure
+from chainlets.runtime.transitions import after_death
 from webapp.files.services import delete_scratch
-from webapp.runs import history
-from webapp.runs.doorbell import Bell, Mail, after_commit
+from webapp.runs import history, limits
+from webapp.runs.doorbell import Mail, after_commit
 from webapp.runs.history import NewEvent
 from webapp.runs.models import OPEN, Attempt, AttemptState, Invocation, Run, State
 
@@ -32,6 +33,8 @@ def owned(fence: Fence) -> Any:
 
 def claim(*, invocation: Invocation, worker: WorkerIdentity, now: datetime) -> Invocation | None:
     """Give a queued invocation to a worker."""
+    if not limits.has_room(invocation):
+        return None  # rung again as soon as one of its kind ends
     taken = Invocation.objects.filter(id=invocation.id, state=State.QUEUED, available_at__lte=now).update(
         state=State.RUNNING,
         attempt=F("attempt") + 1,
@@ -73,6 +76,7 @@ def succeed(*, fence: Fence, result: Any, now: datetime) -> bool:
         at=now,
     )
     _settle_calls(row, now)
+    limits.ring_next(row)
     if row.parent_id is None:
         Run.objects.filter(id=row.run_id).update(state=State.SUCCEEDED, output=result, ended_at=now)
         history.append(run_id=row.run_id, events=[NewEvent(type="run.succeeded")], at=now)
@@ -82,8 +86,8 @@ def succeed(*, fence: Fence, result: Any, now: datetime) -> bool:
     return True
 
 
-def fail(*, fence: Fence, failure: Failure, now: datetime) -> bool:
-    """Record a failed attempt; queue the next one, or give up."""
+def fail(*, fence: Fence, failure: Failure, now: datetime, final: bool = False) -> bool:
+    """Record a failed attempt; queue the next one unless it is `final`, or give up."""
     row = owned(fence).first()
     if row is None:
         return False  # as in `succeed`: a newer attempt has the work, or nobody wants it
@@ -91,7 +95,7 @@ def fail(*, fence: Fence, failure: Failure, now: datetime) -> bool:
     decision = after_failure(
         failures=row.failures + 1,
         max_attempts=row.max_attempts,
-        retryable=failure.retryable,
+        retryable=failure.retryable and not final,
         jitter=random.random(),  # noqa: S311 (spreads retries; nothing secret)
     )
     Invocation.objects.filter(id=row.id).update(failures=F("failures") + 1)
@@ -100,6 +104,7 @@ def fail(*, fence: Fence, failure: Failure, now: datetime) -> bool:
         _give_up(row, error, now)
         return True
     _queue(row, now=now, delay_s=decision.delay_s, bell=False, round=F("round") + 1)
+    limits.ring_next(row)
     data = {"attempt": fence.attempt, "error": error, "retry_in": decision.delay_s}
     history.append(
         run_id=row.run_id,
@@ -181,6 +186,7 @@ def cancel_tree(*, run_id: UUID, ids: Iterable[UUID], now: datetime) -> None:
             events.append(
                 NewEvent(type="invocation.cancelled", invocation_id=row.id, data={"attempt": row.attempt})
             )
+            limits.ring_next(row)
             if row.state == State.RUNNING:
                 after_commit(Mail(worker=row.worker, invocation_id=row.id))
         history.append(run_id=run_id, events=events, at=now)
@@ -190,12 +196,6 @@ def cancel_tree(*, run_id: UUID, ids: Iterable[UUID], now: datetime) -> None:
                 "id", flat=True
             )
         )
-
-
-def ring(row: Invocation) -> None:
-    """Tell the workers of an invocation's queue, once this transaction is committed."""
-    chain = Run.objects.values_list("chain__name", flat=True).get(id=row.run_id)
-    after_commit(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
 
 
 def _requeue(row: Invocation, *, reason: str, attempt_state: AttemptState, now: datetime) -> None:
@@ -220,7 +220,7 @@ def _queue(
         **changes,
     )
     if bell:
-        ring(row)
+        limits.ring(row)
 
 
 def _give_up(row: Invocation, error: dict[str, Any], now: datetime) -> None:
@@ -229,6 +229,7 @@ def _give_up(row: Invocation, error: dict[str, Any], now: datetime) -> None:
     event = NewEvent(type="invocation.failed", invocation_id=row.id, data=data)
     history.append(run_id=row.run_id, events=[event], at=now)
     _settle_calls(row, now)
+    limits.ring_next(row)
     if row.parent_id is None:
         Run.objects.filter(id=row.run_id).update(state=State.FAILED, error=error, ended_at=now)
         history.append(run_id=row.run_id, events=[NewEvent(type="run.failed", data={"error": error})], at=now)
@@ -240,6 +241,11 @@ def _settle_calls(row: Invocation, now: datetime) -> None:
     """What an ended invocation called and did not wait for is of no use to anyone."""
     left = Invocation.objects.filter(parent=row, state__in=OPEN).values_list("id", flat=True)
     cancel_tree(run_id=row.run_id, ids=list(left), now=now)
+
+
+def wake_caller(invocation_id: UUID) -> None:
+    """Tell the caller of a call that there is something to read."""
+    _wake_parent(Invocation.objects.only("id", "parent_id").get(id=invocation_id))
 
 
 def _wake_parent(row: Invocation) -> None:

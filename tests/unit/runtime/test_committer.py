@@ -41,7 +41,7 @@ def store():
 
 @pytest.fixture
 def committer(store):
-    committer = Committer(store)
+    committer = Committer(store, batch=200)
     committer.start()
     yield committer
     committer.stop(timeout_s=5)
@@ -82,7 +82,7 @@ def test_operations_wait_for_a_store_that_is_away(store, committer):
 
 
 def test_stopping_finishes_what_was_handed_over(store):
-    committer = Committer(store)
+    committer = Committer(store, batch=200)
     committer.start()
     for n in range(50):
         committer.submit(lambda s, n=n: s.rows.append(n))

@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 
 from chainlets.runtime.journal import call_id, canonical, input_hash
-from chainlets.runtime.transitions import GiveUp, Retry, after_death, after_failure
+from chainlets.retrying import GiveUp, Retry, after_failure
+from chainlets.runtime.transitions import after_death
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,45 @@ def test_a_chain_of_failures_reads_from_the_top_to_the_root():
     assert top.root.message == "no word"
     assert Failure.model_validate_json(top.model_dump_json()) == top
     text = top.text()
-    assert (
-        text.index("RuntimeError in Top")
-        < text.index("LookupError in Mid")
-        < text.index("LookupError in Leaf")
-    )
+    assert text.index("RuntimeError: cannot go on") < text.index("dependency Chainlet `Mid`")
+    assert text.index("dependency Chainlet `Mid`") < text.index("dependency Chainlet `Leaf`")
+    assert text.splitlines()[-1] == "╰   ╰   LookupError: no word"
+
+
+def test_the_callers_exception_has_what_led_to_it_as_its_cause():
+    root = failure_from(caught(CustomError("broken")), chainlet="Leaf")
+    middle = failure_from(caught(ValueError("no"), exception_from(root)), chainlet="Mid")
+    error = exception_from(middle)
+
+    assert type(error) is ValueError
+    assert type(error.__cause__) is CustomError
+    assert error.__cause__.failure.chainlet == "Leaf"
+
+
+def test_an_earlier_exception_of_the_same_code_is_part_of_the_story():
+    def convert():
+        try:
+            return int("nine")
+        except ValueError as error:
+            raise LookupError("no number") from error
+
+    with pytest.raises(LookupError) as raised:
+        convert()
+    failure = failure_from(raised.value, chainlet="Leaf")
+
+    assert (failure.cause.type, failure.cause.chainlet) == ("ValueError", None)
+    assert failure.root.frames[-1].code == 'return int("nine")'
+    assert "raised while this was handled" in failure.text()
+
+
+def test_a_status_that_an_exception_asks_for_is_kept():
+    class Teapot(Exception):
+        status_code = 418
+
+    failure = failure_from(caught(Teapot("short and stout")), chainlet="Leaf")
+
+    assert failure.status == 418
+    assert exception_from(failure).status_code == 418
 
 
 def test_errors_say_whether_a_second_try_can_help():

@@ -1,0 +1,276 @@
+"""A RunStore that keeps everything in this process: for strict local runs and for tests.
+
+It follows the same rules as the database's store, and passes the same contract tests. Bells and
+mail go straight to whoever listens, after the transaction.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from chainlets.failure import Failure
+from chainlets.retrying import Retry, after_failure
+from chainlets.runtime.store import (
+    Claim,
+    Fence,
+    FenceLostError,
+    NewCall,
+    Outcome,
+    Output,
+    State,
+    WorkerIdentity,
+)
+
+Ring = Callable[["Row"], None]
+Wake = Callable[[UUID], None]
+
+
+@dataclass(kw_only=True)
+class Row:
+    """An invocation."""
+
+    call: NewCall
+    run_id: UUID
+    parent: UUID | None
+    caller_round: int
+    state: State = State.QUEUED
+    attempt: int = 0
+    failures: int = 0
+    round: int = 0
+    available_at: float = 0.0
+    result: Any = None
+    failure: Failure | None = None
+    outputs: list[Output] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of history; its number is its place in the list."""
+
+    type: str
+    invocation: UUID | None
+    data: Mapping[str, Any]
+
+
+class MemoryRunStore:
+    """Remembers runs for as long as it lives.
+
+    Args:
+        ring: called for each invocation that is ready to be served, outside any transaction.
+        wake: called with the id of an invocation whose caller, or holder, should look again.
+    """
+
+    def __init__(self, *, ring: Ring | None = None, wake: Wake | None = None) -> None:
+        self.ring: Ring = ring or (lambda _: None)
+        self.wake: Wake = wake or (lambda _: None)
+        self.rows: dict[UUID, Row] = {}
+        self.events: list[Event] = []
+        self._lock = threading.RLock()
+        self._after: list[Callable[[], None]] = []
+
+    def start_run(self, call: NewCall) -> UUID:
+        """Accept a run with this root invocation; its bell rings."""
+        with self.atomic():
+            row = Row(call=call, run_id=uuid4(), parent=None, caller_round=0)
+            self.rows[call.id] = row
+            self._event("invocation.queued", call.id, {"chainlet": call.chainlet, "attempt": 0})
+            self._ring(row)
+        return row.run_id
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """One transaction; bells ring after the outermost."""
+        with self._lock:
+            yield
+            after, self._after = self._after, []
+        for tell in after:
+            tell()
+
+    def claim(self, *, invocation_id: UUID, worker: WorkerIdentity) -> Claim | None:
+        """Take a queued invocation."""
+        row = self.rows.get(invocation_id)
+        if row is None or row.state is not State.QUEUED or row.available_at > time.monotonic():
+            return None
+        if row.call.fleet_limit is not None and self._under_way(row.call) >= row.call.fleet_limit:
+            return None  # rung again when one of its kind ends
+        row.state, row.attempt = State.RUNNING, row.attempt + 1
+        self._event("invocation.started", invocation_id, {"attempt": row.attempt, "worker": worker.name})
+        return Claim(
+            fence=Fence(invocation_id=invocation_id, attempt=row.attempt),
+            run_id=row.run_id,
+            caller=row.parent,
+            chain=row.call.chain,
+            chainlet=row.call.chainlet,
+            input=row.call.input,
+            timeout_s=row.call.timeout_s,
+        )
+
+    def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
+        """Record a call once, or say what became of it."""
+        caller = self._owned(parent)
+        if caller is None:
+            raise FenceLostError
+        row = self.rows.get(call.id)
+        if row is None:
+            row = Row(call=call, run_id=caller.run_id, parent=parent.invocation_id, caller_round=caller.round)
+            self.rows[call.id] = row
+            self._event("invocation.queued", call.id, {"chainlet": call.chainlet, "attempt": 0})
+            self._ring(row)
+        elif row.state is State.CANCELLED or (row.state is State.FAILED and row.caller_round != caller.round):
+            row.state, row.failures, row.failure = State.QUEUED, 0, None
+            row.round, row.caller_round = row.round + 1, caller.round
+            self._event("invocation.requeued", call.id, {"attempt": row.attempt, "reason": "resumed"})
+            self._ring(row)
+        return _outcome(row)
+
+    def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
+        """How far these invocations are."""
+        return [_outcome(self.rows[id]) for id in ids if id in self.rows]
+
+    def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
+        """Record a piece of a stream."""
+        row = self._owned(fence)
+        if row is not None:
+            data = {"attempt": fence.attempt, "index": index, **piece}
+            self._event("invocation.output", fence.invocation_id, data)
+            row.outputs.append(Output(seq=len(self.events), attempt=fence.attempt, index=index, piece=piece))
+            self._wake(fence.invocation_id)
+
+    def outputs(self, *, invocation_id: UUID, after: int) -> list[Output]:
+        """The pieces after a number."""
+        row = self.rows.get(invocation_id)
+        return [output for output in row.outputs if output.seq > after] if row else []
+
+    def succeed(self, *, fence: Fence, result: Any) -> bool:
+        """Record a result once."""
+        row = self._owned(fence)
+        if row is None:
+            return False
+        row.state, row.result = State.SUCCEEDED, result
+        self._event("invocation.succeeded", fence.invocation_id, {"attempt": fence.attempt})
+        self._ended(fence.invocation_id, row)
+        return True
+
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
+        """Record a failed attempt once."""
+        row = self._owned(fence)
+        if row is None:
+            return False
+        row.failures += 1
+        decision = after_failure(
+            failures=row.failures,
+            max_attempts=row.call.max_attempts,
+            retryable=failure.retryable and not final,
+            jitter=random.random(),  # noqa: S311 (spreads retries; nothing secret)
+        )
+        delay = decision.delay_s if isinstance(decision, Retry) else None
+        data = {"attempt": fence.attempt, "error": failure.model_dump(mode="json"), "retry_in": delay}
+        self._event("invocation.failed", fence.invocation_id, data)
+        if delay is None:
+            row.state, row.failure = State.FAILED, failure
+            self._ended(fence.invocation_id, row)
+        else:
+            row.state, row.round = State.QUEUED, row.round + 1
+            row.available_at = time.monotonic() + delay
+            self._after.append(lambda: self._ring_later(row, delay))
+        return True
+
+    def hand_back(self, *, fence: Fence) -> bool:
+        """Queue an unfinished invocation again."""
+        row = self._owned(fence)
+        if row is None:
+            return False
+        row.state = State.QUEUED
+        data = {"attempt": fence.attempt, "reason": "handed_back"}
+        self._event("invocation.requeued", fence.invocation_id, data)
+        self._ring(row)
+        return True
+
+    def wait(self, *, fence: Fence) -> None:
+        """Note that the invocation waits."""
+        if self._owned(fence) is not None:
+            self._event("invocation.waiting", fence.invocation_id, {"attempt": fence.attempt})
+
+    def cancel_call(self, *, parent: Fence, invocation_id: UUID) -> None:
+        """Cancel a call that its caller gave up."""
+        if self._owned(parent) is not None:
+            self._cancel_tree(invocation_id)
+
+    def append(self, *, fence: Fence, type: str, data: Mapping[str, Any]) -> None:
+        """Add an event that the author's code asked for."""
+        if self._owned(fence) is not None:
+            self._event(type, fence.invocation_id, data)
+
+    def join(self, *, worker: WorkerIdentity) -> None:
+        """Nothing to remember: there is one worker, and it is this process."""
+
+    def renew(self, *, worker: WorkerIdentity) -> set[UUID]:  # noqa: ARG002 (the one worker there is)
+        """The invocations that are still held."""
+        return {id for id, row in self.rows.items() if row.state is State.RUNNING}
+
+    def leave(self, *, worker: WorkerIdentity) -> None:
+        """Nothing to forget."""
+
+    def _owned(self, fence: Fence) -> Row | None:
+        row = self.rows.get(fence.invocation_id)
+        owned = row is not None and row.state is State.RUNNING and row.attempt == fence.attempt
+        return row if owned else None
+
+    def _ended(self, invocation_id: UUID, row: Row) -> None:
+        for id, other in list(self.rows.items()):
+            if other.parent == invocation_id:
+                self._cancel_tree(id)
+        self._wake(invocation_id)
+        if row.call.fleet_limit is not None:
+            kind = (row.call.chain, row.call.chainlet)
+            waiting = (r for r in self.rows.values() if r.state is State.QUEUED)
+            if (
+                free := next((r for r in waiting if (r.call.chain, r.call.chainlet) == kind), None)
+            ) is not None:
+                self._ring(free)
+
+    def _cancel_tree(self, invocation_id: UUID) -> None:
+        row = self.rows.get(invocation_id)
+        if row is None or row.state.final:
+            return
+        row.state = State.CANCELLED
+        row.failure = Failure(
+            type="CallCancelled",
+            module="chainlets.errors",
+            message=f"`{row.call.chainlet}` was cancelled.",
+            chainlet=row.call.chainlet,
+            retryable=False,
+        )
+        self._event("invocation.cancelled", invocation_id, {"attempt": row.attempt})
+        self._ended(invocation_id, row)
+
+    def _under_way(self, call: NewCall) -> int:
+        kind = (call.chain, call.chainlet)
+        return sum(
+            r.state is State.RUNNING and (r.call.chain, r.call.chainlet) == kind for r in self.rows.values()
+        )
+
+    def _event(self, type: str, invocation: UUID, data: Mapping[str, Any]) -> None:
+        self.events.append(Event(type=type, invocation=invocation, data=dict(data)))
+
+    def _ring(self, row: Row) -> None:
+        self._after.append(lambda: self.ring(row))
+
+    def _ring_later(self, row: Row, delay_s: float) -> None:
+        timer = threading.Timer(delay_s, lambda: self.ring(row))
+        timer.daemon = True
+        timer.start()
+
+    def _wake(self, invocation_id: UUID) -> None:
+        self._after.append(lambda: self.wake(invocation_id))
+
+
+def _outcome(row: Row) -> Outcome:
+    return Outcome(id=row.call.id, state=row.state, result=row.result, failure=row.failure)

@@ -1,0 +1,163 @@
+"""The rules for the source of a chainlet: each finds its faults and says how it is written right."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from chainlets import definitions
+from chainlets.chainlet import (
+    BASES,
+    CLOUD_BASES,
+    EXAMPLE,
+    ChainletBase,
+    ContextMarker,
+    DependencyMarker,
+    ModelBase,
+    is_chainlet,
+    markers_of,
+)
+from chainlets.config import RemoteConfig
+from chainlets.context import DeploymentContext
+from chainlets.endpoint import Endpoint, Shape
+from chainlets.faults import Fault, FaultKind, Faults
+from chainlets.signatures import read_endpoint
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_HEALTH = "    async def is_healthy(self) -> bool: ..."
+_CONTEXT = "    def __init__(self, context: chains.DeploymentContext = chains.depends_context()) -> None: ..."
+_CONFIG = '    remote_config = chains.RemoteConfig(compute=chains.Compute(cpu_count=2, memory="4Gi"))'
+
+
+def faults_of(cls: type[ChainletBase]) -> list[Fault]:
+    """Everything that is wrong with one class, apart from what it depends on."""
+    return check(cls)[1]
+
+
+def check(cls: type[ChainletBase]) -> tuple[Endpoint | None, list[Fault]]:
+    """Read a class: its endpoint, unless that is wrong, and its faults."""
+    definitions.forget(cls)
+    faults = Faults(cls)
+    if (base := next((base for base in CLOUD_BASES if issubclass(cls, base)), None)) is not None:
+        text = (
+            f"`{base.__name__}` needs Baseten's cloud and cannot be built here. Instead, {CLOUD_BASES[base]}."
+        )
+        faults.add(FaultKind.TYPE_ERROR, text)
+        return None, faults.found
+    endpoint = read_endpoint(cls, faults)
+    _check_init(cls, faults)
+    _check_health(cls, faults)
+    _check_config(cls, endpoint, faults)
+    return endpoint, faults.found
+
+
+def _check_init(cls: type[ChainletBase], faults: Faults) -> None:
+    markers = markers_of(cls)
+    init = inspect.unwrap(cls.__init__)
+    hints = _hints(init)
+    contexts = 0
+    for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
+        marker = markers.get(name)
+        if isinstance(marker, DependencyMarker):
+            _check_dependency(cls, name, marker, hints.get(name), faults)
+        elif isinstance(marker, ContextMarker):
+            contexts += 1
+            if hints.get(name, DeploymentContext) is not DeploymentContext:
+                text = f"`{name}` gets the context and is annotated as {_shown(hints[name])}."
+                faults.add(FaultKind.TYPE_ERROR, text, method="__init__", example=_CONTEXT)
+        elif hints.get(name) is DeploymentContext:
+            text = f"the context `{name}` has no marker, so nobody passes it."
+            faults.add(FaultKind.TYPE_ERROR, text, method="__init__", example=_CONTEXT)
+        elif parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            text = (
+                f"the argument `{name}` is neither a dependency nor the context. Write "
+                f"`{name}: Other = chains.depends(Other)`, or set it as a class variable."
+            )
+            faults.add(FaultKind.TYPE_ERROR, text, method="__init__")
+    if contexts > 1:
+        faults.add(
+            FaultKind.TYPE_ERROR, "the context is asked for twice.", method="__init__", example=_CONTEXT
+        )
+    if issubclass(cls, ModelBase) and any(isinstance(m, DependencyMarker) for m in markers.values()):
+        text = "a `ModelBase` is a chain of its own and calls no others. Derive from `chains.ChainletBase` to call some."
+        faults.add(FaultKind.TYPE_ERROR, text, method="__init__", example=EXAMPLE)
+
+
+def _check_dependency(
+    cls: type[ChainletBase], name: str, marker: DependencyMarker, hint: Any, faults: Faults
+) -> None:
+    def add(text: str, example: str = "") -> None:
+        faults.add(FaultKind.TYPE_ERROR, text, method="__init__", example=example)
+
+    target = marker.chainlet
+    if not is_chainlet(target) or target in BASES:
+        add(f"`depends` takes a chainlet class, and `{name}` gives it `{target!r}`.", EXAMPLE)
+        return
+    if issubclass(target, ModelBase):
+        add(
+            f"`{target.__name__}` is a `ModelBase`, which is always an entrypoint. Derive it from `chains.ChainletBase`."
+        )
+    if target is cls:
+        add(f"`{cls.__name__}` depends on itself. Put what both need into a chainlet of its own.")
+    if isinstance(hint, type) and not _fits(target, hint):
+        add(
+            f"`{name}` is annotated as `{hint.__name__}` and gets a `{target.__name__}`. "
+            f"Write `{name}: {target.__name__} = chains.depends({target.__name__})`."
+        )
+
+
+def _fits(target: type[ChainletBase], hint: type[Any]) -> bool:
+    return issubclass(target, hint) if is_chainlet(hint) else getattr(hint, "_is_protocol", False)
+
+
+def _check_health(cls: type[ChainletBase], faults: Faults) -> None:
+    method = getattr(cls, "is_healthy", None)
+    if method is None:
+        return
+
+    def add(text: str) -> None:
+        faults.add(FaultKind.TYPE_ERROR, text, method="is_healthy", example=_HEALTH)
+
+    if not inspect.isfunction(method):
+        add("`is_healthy` must be a plain method.")
+        return
+    if len(inspect.signature(method).parameters) != 1:
+        add("`is_healthy` takes no arguments.")
+    if _hints(method).get("return", bool) is not bool:
+        add("`is_healthy` answers with a bool.")
+
+
+def _check_config(cls: type[ChainletBase], endpoint: Endpoint | None, faults: Faults) -> None:
+    config: object = cls.remote_config
+    if not isinstance(config, RemoteConfig):
+        text = f"`remote_config` is a {type(config).__name__} and must be a `chains.RemoteConfig(…)`."
+        faults.add(FaultKind.INVALID_CONFIG_ERROR, text, example=_CONFIG)
+        return
+    if not _NAME.fullmatch(cls.display_name):
+        text = f'the name {cls.display_name!r} may have only letters, digits, `_` and `-`. Write `RemoteConfig(name="…")`.'
+        faults.add(FaultKind.INVALID_CONFIG_ERROR, text)
+    transport = type(config.options.transport).__name__
+    is_socket = endpoint is not None and endpoint.shape is Shape.WEBSOCKET
+    if endpoint is not None and (transport == "WebsocketOptions") > is_socket:
+        text = (
+            f"`transport` is `WebsocketOptions`, and `{endpoint.method}` takes no websocket. Leave `transport` out, or "
+            f"take `websocket: chains.WebSocketProtocol` as the only argument."
+        )
+        faults.add(FaultKind.INVALID_CONFIG_ERROR, text)
+    if is_socket and transport in ("HTTPOptions", "GRPCOptions"):
+        text = f"`transport` is `{transport}`, and the endpoint takes a websocket. Leave `transport` out."
+        faults.add(FaultKind.INVALID_CONFIG_ERROR, text)
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def _shown(hint: Any) -> str:
+    return f"`{getattr(hint, '__name__', hint)}`"

@@ -1,0 +1,642 @@
+"""Services elsewhere: stubs against a real server on this machine, in all the ways it can misbehave."""
+
+import asyncio
+import gc
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from pydantic import BaseModel
+
+import chainlets as chains
+from chainlets.context import Secrets
+from chainlets.remote import StubBase
+
+KEY = "k3y-for-tests"
+
+
+class Point(BaseModel):
+    x: int
+    y: int = 0
+
+
+class OddError(Exception):
+    """An exception class of this module, so that an answer can name it."""
+
+
+class LLM(StubBase):
+    async def run_remote(self, prompt: str) -> str:
+        return await self.predict_async({"prompt": prompt})
+
+
+class Service:
+    """A server that records what it is asked and answers as a test says.
+
+    `answer` gets the number of the request, from 0, and gives bytes, a status with bytes, or an
+    iterator of bytes that are sent as they come.
+    """
+
+    def __init__(self) -> None:
+        self.answer = lambda _: b'"fine"'
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.headers: dict[str, str] = {}
+        self.under_way = self.most_under_way = self.connections = self.open_connections = 0
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/predict"
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handler(service) -> type[BaseHTTPRequestHandler]:  # noqa: N805 (self is the handler below)
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self):
+                super().setup()
+                with service._lock:
+                    service.connections += 1
+                    service.open_connections += 1
+
+            def finish(self):
+                with service._lock:
+                    service.open_connections -= 1
+                super().finish()
+
+            def log_message(self, *_):
+                pass
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                with service._lock:
+                    number = len(service.requests)
+                    service.requests.append(
+                        (self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+                    )
+                    service.under_way += 1
+                    service.most_under_way = max(service.most_under_way, service.under_way)
+                try:
+                    self._reply(service.answer(number))
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True
+                finally:
+                    with service._lock:
+                        service.under_way -= 1
+
+            def _reply(self, answer):
+                status, content = answer if isinstance(answer, tuple) else (200, answer)
+                self.send_response(status)
+                for name, value in service.headers.items():
+                    self.send_header(name, value)
+                if isinstance(content, bytes):
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+                    return
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                try:
+                    for piece in content:
+                        self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    self.wfile.write(b"0\r\n\r\n")
+                except StopAsyncIteration:  # the test wants the line cut
+                    self.close_connection = True
+
+        return Handler
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    running = Service()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Attempts follow each other at once."""
+    monkeypatch.setattr("chainlets.retrying.BACKOFF_FIRST_S", 0.001)
+
+
+def options(**given) -> chains.RPCOptions:
+    return chains.RPCOptions(**given)
+
+
+def until(condition) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+async def both_ways(stub: StubBase, inputs, *model):
+    """What the sync and the async call give, which must be the same."""
+    one = await stub.predict_async(inputs, *model)
+    other = await asyncio.to_thread(stub.predict_sync, inputs, *model)
+    assert one == other
+    return one
+
+
+async def error_both_ways(stub: StubBase, inputs=None) -> Exception:
+    """What both calls raise, which must be the same."""
+    with pytest.raises(Exception) as one:
+        await stub.predict_async(inputs or {})
+    with pytest.raises(type(one.value)) as other:
+        await asyncio.to_thread(stub.predict_sync, inputs or {})
+    assert str(one.value) == str(other.value)
+    return one.value
+
+
+async def test_inputs_are_posted_as_json_and_the_answer_comes_back_as_json(service):
+    service.answer = lambda _: b'{"text": ["caf\xc3\xa9"]}'
+    stub = LLM.from_url(f"{service.url}?v=1", KEY)
+
+    assert await both_ways(stub, {"point": Point(x=1), "n": 2}) == {"text": ["café"]}
+    assert await both_ways(stub, Point(x=3)) == {"text": ["café"]}
+
+    assert [json.loads(body) for _, _, body in service.requests] == [
+        {"point": {"x": 1, "y": 0}, "n": 2},
+        {"point": {"x": 1, "y": 0}, "n": 2},
+        {"x": 3, "y": 0},
+        {"x": 3, "y": 0},
+    ]
+    for path, headers, _ in service.requests:
+        assert path == "/predict?v=1"
+        assert headers["authorization"] == f"Api-Key {KEY}"
+        assert headers["content-type"] == "application/json"
+
+
+async def test_an_output_model_gives_a_model_or_says_what_came_instead(service):
+    stub = LLM.from_url(service.url)
+    service.answer = lambda _: b'{"x": 1}'
+    assert await both_ways(stub, {}, Point) == Point(x=1)
+
+    service.answer = lambda _: b'{"z": 1}'
+    with pytest.raises(
+        chains.CallError, match=r"`LLM` at .*/predict answered with what is no `Point`: {\"z\": 1}"
+    ):
+        await stub.predict_async({}, Point)
+    service.answer = lambda _: b"<html>"
+    assert "answered with what is no JSON: <html>" in str(await error_both_ways(stub))
+
+
+def context(**secrets: str) -> chains.DeploymentContext:
+    return chains.DeploymentContext(secrets=Secrets(secrets))
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (KEY, f"Api-Key {KEY}"),
+        (f"{KEY}\n", f"Api-Key {KEY}"),
+        (context(baseten_chain_api_key=KEY, other="o"), f"Api-Key {KEY}"),
+        (context(other="o"), None),
+        (None, None),
+        ("", None),
+    ],
+)
+async def test_the_key_comes_from_a_text_or_the_context_and_may_be_missing(service, given, sent):
+    await both_ways(LLM.from_url(service.url, given), {})
+
+    assert [headers.get("authorization") for _, headers, _ in service.requests] == [sent, sent]
+
+
+async def test_the_key_and_what_is_in_the_query_show_up_nowhere(service, caplog, no_pauses):
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, as the author gave them
+    stub = LLM.from_url(f"{service.url}?token=t0ken", KEY, options(retries=2))
+    told = [repr(stub), str(vars(stub))]
+
+    service.answer = lambda _: (500, f"no such key: {KEY}".encode())
+    told.append(str(await error_both_ways(stub)))
+    detail = {"exception_cls_name": "ValueError", "exception_message": f"bad {KEY}"}
+    service.answer = lambda _: (500, json.dumps({"error": detail}).encode())
+    told.append(str(await error_both_ways(stub)))
+    service.answer = lambda _: f"no JSON: {KEY}".encode()
+    told.append(str(await error_both_ways(stub)))
+
+    assert len(caplog.records) > 8
+    for text in [*told, caplog.text]:
+        assert KEY not in text
+    for text in told[:1] + told[2:]:
+        assert "t0ken" not in text
+    assert told[0] == f"<LLM at {service.url}>"
+    logging.getLogger("httpx").setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "clé", "tab\tbed"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key):
+    with pytest.raises(
+        chains.ChainsUsageError, match="key for `LLM` has characters that no header"
+    ) as caught:
+        LLM.from_url("http://host/", key)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "host/predict", "ftp://host/", "http://", "http://host:port/", "https://me:secret@host/"]
+)
+def test_what_is_no_address_is_refused_with_the_right_form(address):
+    with pytest.raises(
+        chains.ChainsUsageError, match=r"LLM.from_url` needs an address such as 'https://"
+    ) as caught:
+        LLM.from_url(address)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("retries", "statuses", "attempts"),
+    [
+        (3, [503, 500, 200], 3),
+        (3, [429, 408, 200], 3),
+        (2, [503, 503, 200], 2),
+        (1, [503, 200], 1),
+        (0, [503, 200], 1),
+        (3, [400, 200], 1),
+        (3, [404, 200], 1),
+        (3, [307, 200], 1),
+    ],
+)
+async def test_retries_are_attempts_in_all_and_what_the_caller_did_wrong_is_not_tried_again(
+    service, no_pauses, retries, statuses, attempts
+):
+    stub = LLM.from_url(service.url, options=options(retries=retries))
+    asked = iter(statuses * 2)
+    service.answer = lambda _: (next(asked), b'"body"')
+
+    if statuses[attempts - 1] == 200:
+        assert await stub.predict_async({}) == "body"
+    else:
+        with pytest.raises(chains.CallError, match=f"answered {statuses[attempts - 1]}: ") as caught:
+            await stub.predict_async({})
+        assert caught.value.retryable is (statuses[attempts - 1] in (408, 429, 500, 503))
+    assert len(service.requests) == attempts
+
+
+def test_between_two_attempts_there_is_a_pause(service):
+    stub = LLM.from_url(service.url, options=options(retries=2))
+    service.answer = lambda number: (503, b"") if number == 0 else b"1"
+    started = time.monotonic()
+
+    assert stub.predict_sync({}) == 1
+    assert 0.25 <= time.monotonic() - started < 2
+
+
+async def test_an_answer_that_says_nothing_known_is_told_with_status_address_and_its_beginning(service):
+    service.answer = lambda _: (502, b"<html>" + b"x" * 1000)
+    stub = LLM.from_url(f"{service.url}?token=t0ken")
+
+    error = await error_both_ways(stub)
+
+    assert type(error) is chains.CallError
+    assert str(error) == f"`LLM` at {service.url} answered 502: <html>{'x' * 194}"
+    service.answer = lambda _: (500, b"")
+    assert str(await error_both_ways(stub)).endswith("answered 500: (nothing)")
+
+
+def remote_error(name: str, module: str | None, message: str) -> bytes:
+    frame = {"filename": "model.py", "lineno": 7, "name": "predict", "line": "raise it"}
+    return json.dumps(
+        {
+            "error": {
+                "exception_cls_name": name,
+                "exception_module_name": module,
+                "exception_message": message,
+                "user_stack_trace": [frame, {**frame, "lineno": None, "line": None}],
+            }
+        }
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "kind", "text"),
+    [
+        ("ValueError", "builtins", ValueError, "too long"),
+        ("ValueError", None, ValueError, "too long"),
+        ("TimeoutError", "builtins", TimeoutError, "too long"),
+        ("OddError", __name__, OddError, "too long"),
+        ("Unheard", "their.module", chains.GenericRemoteException, "Unheard: too long"),
+    ],
+)
+async def test_what_was_raised_there_is_raised_here(service, name, module, kind, text):
+    service.answer = lambda _: (500, remote_error(name, module, "too long"))
+
+    error = await error_both_ways(LLM.from_url(service.url))
+
+    assert type(error) is kind
+    assert str(error) == text
+    assert (error.failure.chainlet, error.failure.type, error.failure.message) == ("LLM", name, "too long")
+    first, second = error.failure.frames
+    assert (first.file, first.line, first.name, first.code) == ("model.py", 7, "predict", "raise it")
+    assert (second.line, second.code) == (0, "")
+
+
+async def test_an_error_there_is_tried_again_unless_the_caller_is_to_blame(service, no_pauses):
+    stub = LLM.from_url(service.url, options=options(retries=3))
+    service.answer = lambda _: (500, remote_error("ValueError", "builtins", "m"))
+    assert await error_both_ways(stub)
+    assert len(service.requests) == 6
+
+    service.answer = lambda _: (422, remote_error("ValueError", "builtins", "m"))
+    error = await error_both_ways(stub)
+    assert isinstance(error, ValueError)
+    assert error.retryable is False
+    assert len(service.requests) == 8
+
+
+async def test_a_service_that_is_not_there_is_told_and_tried_again(service, no_pauses, caplog):
+    service.stop()
+    stub = LLM.from_url(service.url, KEY, options(retries=3))
+
+    told = f"The call of `LLM` at {service.url} failed on the way. ConnectError: "
+    with pytest.raises(chains.CallError, match=told):
+        await stub.predict_async({})
+    with pytest.raises(chains.CallError, match=told):
+        stub.predict_sync({})
+
+    assert caplog.text.count("Attempt 3 of 3 to call `LLM` failed") == 2
+
+
+@pytest.fixture
+def gate(service):
+    """Answers only once the gate is open."""
+    gate = threading.Event()
+
+    def answer(_):
+        gate.wait(5)
+        return b"1"
+
+    service.answer = answer
+    yield gate
+    gate.set()
+
+
+async def test_time_is_limited_for_each_attempt(service, gate, no_pauses):
+    stub = LLM.from_url(service.url, options=options(retries=2, timeout_sec=0.2))
+    started = time.monotonic()
+
+    error = await error_both_ways(stub)
+
+    assert type(error) is TimeoutError
+    assert str(error) == "Timeout calling remote Chainlet `LLM` (0.2 seconds limit)."
+    assert len(service.requests) == 4
+    assert 0.8 <= time.monotonic() - started < 2
+
+
+async def test_a_service_that_answers_drop_by_drop_runs_out_of_time_too(service):
+    def drops():
+        for _ in range(100):
+            time.sleep(0.05)
+            yield b"x"
+
+    service.answer = lambda _: drops()
+    started = time.monotonic()
+
+    error = await error_both_ways(LLM.from_url(service.url, options=options(timeout_sec=0.2)))
+
+    assert type(error) is TimeoutError
+    assert time.monotonic() - started < 2
+
+
+async def test_the_bound_on_calls_under_way_holds_for_threads_and_loops_together(service):
+    stub = LLM.from_url(service.url, options=options(concurrency_limit=3))
+
+    def answer(_):
+        time.sleep(0.02)
+        return b"1"
+
+    service.answer = answer
+    with ThreadPoolExecutor(8) as threads:
+        sync = [asyncio.wrap_future(threads.submit(stub.predict_sync, {})) for _ in range(8)]
+        loops = [asyncio.wrap_future(threads.submit(asyncio.run, stub.predict_async({}))) for _ in range(8)]
+        here = [stub.predict_async({}) for _ in range(8)]
+        assert await asyncio.gather(*sync, *loops, *here) == [1] * 24
+    assert service.most_under_way == 3
+
+
+async def test_a_caller_that_stops_waiting_for_its_turn_takes_none(service, gate):
+    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
+    first, second, third = (asyncio.create_task(stub.predict_async({})) for _ in range(3))
+    await asyncio.to_thread(until, lambda: service.under_way == 1)
+    second.cancel()
+    gate.set()
+
+    assert await asyncio.wait_for(asyncio.gather(first, third), 5) == [1, 1]
+    assert len(service.requests) == 2
+    assert await stub.predict_async({}) == 1
+
+
+async def test_a_turn_that_comes_at_the_moment_of_a_cancel_is_passed_on(service, gate):
+    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
+    first = asyncio.create_task(stub.predict_async({}))
+    await asyncio.to_thread(until, lambda: service.under_way == 1)
+    second, third = (asyncio.create_task(stub.predict_async({})) for _ in range(2))
+    await asyncio.sleep(0)
+    first.add_done_callback(lambda _: second.cancel())
+    gate.set()
+
+    assert await asyncio.wait_for(asyncio.gather(first, third), 5) == [1, 1]
+
+
+async def test_a_cancelled_call_drops_its_connection_and_frees_its_turn(service, gate):
+    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
+    call = asyncio.create_task(stub.predict_async({}))
+    await asyncio.to_thread(until, lambda: service.under_way == 1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    gate.set()
+
+    assert await asyncio.wait_for(stub.predict_async({}), 5) == 1
+
+
+async def test_the_pieces_of_a_stream_come_as_they_are_sent(service):
+    taken = threading.Semaphore(0)
+
+    def pieces():
+        for piece in (b"one", b"\xff\x00", b"three"):
+            yield piece
+            taken.acquire(timeout=5)
+
+    service.answer = lambda _: pieces()
+    stub = LLM.from_url(service.url, KEY)
+
+    seen = []
+    async for piece in await stub.predict_async_stream({"n": 1}):
+        seen.append(piece)
+        taken.release()
+
+    assert seen == [b"one", b"\xff\x00", b"three"]
+    _, headers, body = service.requests[0]
+    assert headers["authorization"] == f"Api-Key {KEY}"
+    assert json.loads(body) == {"n": 1}
+
+
+async def test_a_stream_is_tried_again_only_until_it_has_begun(service, no_pauses):
+    stub = LLM.from_url(service.url, options=options(retries=3))
+
+    def broken():
+        yield b"first"
+        raise StopAsyncIteration
+
+    service.answer = lambda number: (503, b"busy") if number < 2 else broken()
+    stream = await stub.predict_async_stream({})
+    assert len(service.requests) == 3
+    assert await anext(stream) == b"first"
+    with pytest.raises(chains.CallError, match=r"call of `LLM` at .* failed on the way"):
+        await anext(stream)
+    assert len(service.requests) == 3
+
+
+@pytest.mark.parametrize(("name", "kind"), [("OddError", OddError), ("TimeoutError", TimeoutError)])
+async def test_a_stream_that_cannot_begin_raises_what_the_service_says(service, name, kind):
+    module = __name__ if kind is OddError else "builtins"
+    service.answer = lambda _: (500, remote_error(name, module, "said there"))
+    with pytest.raises(kind, match="said there"):
+        await LLM.from_url(service.url).predict_async_stream({})
+
+
+async def test_a_stream_that_stalls_runs_out_of_time(service):
+    go_on = threading.Event()
+
+    def stalls():
+        yield b"first"
+        go_on.wait(5)
+
+    service.answer = lambda _: stalls()
+    stream = await LLM.from_url(service.url, options=options(timeout_sec=0.2)).predict_async_stream({})
+    assert await anext(stream) == b"first"
+    with pytest.raises(TimeoutError, match=r"`LLM` \(0.2 seconds limit\)"):
+        await anext(stream)
+    go_on.set()
+
+
+@pytest.mark.parametrize("read_some", [True, False])
+async def test_a_stream_holds_its_turn_until_it_is_dropped(service, read_some):
+    go_on = threading.Event()
+
+    def endless():
+        while not go_on.is_set():
+            yield b"x" * 1000
+            time.sleep(0.001)
+
+    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
+    service.answer = lambda number: endless() if number == 0 else b"1"
+    stream = await stub.predict_async_stream({})
+    if read_some:
+        async for _ in stream:
+            break
+    waiting = asyncio.create_task(stub.predict_async({}))
+    await asyncio.sleep(0.05)
+    assert len(service.requests) == 1
+
+    del stream
+    gc.collect()
+    assert await asyncio.wait_for(waiting, 5) == 1
+    await asyncio.to_thread(until, lambda: service.under_way == 0)
+    go_on.set()
+
+
+async def test_connections_are_kept_for_the_next_call(service):
+    stub, other = LLM.from_url(service.url), LLM.from_url(service.url)
+    for _ in range(3):
+        await stub.predict_async({})
+        await other.predict_async({})
+        [_ async for _ in await stub.predict_async_stream({})]
+
+    assert service.connections == 1
+
+
+def test_each_loop_has_a_client_that_is_closed_when_the_loop_ends(service):
+    stub = LLM.from_url(service.url)
+    for number in range(1, 4):
+        assert asyncio.run(stub.predict_async({})) == "fine"
+        assert service.connections == number
+        until(lambda: service.open_connections == 0)
+
+
+def test_a_stub_outlives_a_loop_that_was_closed_and_not_shut_down(service):
+    service.headers = {"Connection": "close"}  # nothing is left open, so only the loop is gone
+    stub = LLM.from_url(service.url)
+    for _ in range(2):
+        loop = asyncio.new_event_loop()
+        assert loop.run_until_complete(stub.predict_async({})) == "fine"
+        loop.close()
+    assert asyncio.run(stub.predict_async({})) == "fine"
+
+
+def test_everything_is_closed_when_the_process_ends(service):
+    program = f"""
+import asyncio, atexit, threading
+from chainlets.remote import StubBase, _clients
+atexit.register(lambda: print("left open:", len(_clients)))
+stub = StubBase.from_url({service.url!r})
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+print(asyncio.run_coroutine_threadsafe(stub.predict_async({{}}), loop).result(5), stub.predict_sync({{}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("fine fine\nleft open: 0\n", "", 0)
+
+
+def test_nothing_heavy_is_imported_before_there_is_a_stub():
+    program = "import sys, chainlets.remote; sys.exit('httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+async def test_no_cookie_of_one_stub_goes_along_with_another(service):
+    service.headers = {"Set-Cookie": "session=1; Path=/"}
+    for _ in range(2):
+        await both_ways(LLM.from_url(service.url), {})
+
+    assert not any("cookie" in headers for _, headers, _ in service.requests)
+
+
+async def test_a_chainlet_holds_a_stub_as_a_plain_attribute(service):
+    class Poem(chains.ChainletBase):
+        def __init__(self, context: chains.DeploymentContext = chains.depends_context()) -> None:
+            self._llm = LLM.from_url(service.url, context)
+
+        async def run_remote(self, words: list[str]) -> list[str]:
+            return await asyncio.gather(*(self._llm.run_remote(word) for word in words))
+
+    with chains.run_local():
+        poem = Poem()
+
+    assert await poem.run_remote(["a", "b"]) == ["fine", "fine"]
+    assert sorted(json.loads(body)["prompt"] for _, _, body in service.requests) == ["a", "b"]
+
+
+async def test_a_subclass_may_have_an_init_with_arguments_of_its_own(service):
+    class Chat(StubBase):
+        def __init__(self, model: str) -> None:
+            self._model = model
+
+        async def run_remote(self, prompt: str) -> str:
+            return await self.predict_async({"model": self._model, "prompt": prompt})
+
+    assert await Chat.from_url(service.url, KEY, model="small").run_remote("hello") == "fine"
+    assert json.loads(service.requests[0][2]) == {"model": "small", "prompt": "hello"}
+    unbound = Chat("small")
+    assert repr(unbound) == "<Chat at no address>"
+    with pytest.raises(chains.ChainsRuntimeError, match=r"Write `Chat.from_url\(predict_url, context\)`"):
+        await unbound.run_remote("hello")
