@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, overload
 
+from pydantic import ValidationError
+
 from chainlets import definitions
 from chainlets.config import RemoteConfig, RPCOptions
 from chainlets.context import DeploymentContext, current_call
@@ -39,11 +41,22 @@ class _Marker:
 
 
 class DependencyMarker(_Marker):
-    """Made by `depends`."""
+    """Made by `depends`.
 
-    def __init__(self, chainlet: type[ChainletBase], options: RPCOptions) -> None:
+    Attributes:
+        options: how the chainlet is called; the defaults if what was given does not do.
+        problem: why it does not do; empty if it does.
+    """
+
+    def __init__(self, chainlet: type[ChainletBase], given: dict[str, Any]) -> None:
         self.chainlet = chainlet
-        self.options = options
+        self.options, self.problem = RPCOptions(), ""
+        try:
+            self.options = RPCOptions(**given)
+        except ValidationError as error:
+            # Told with the other faults of the class that it stands in, which is not known here.
+            wrong = [f"`{fault['loc'][0]}` is {fault['input']!r}: {fault['msg']}" for fault in error.errors()]
+            self.problem = f"{'; '.join(wrong)}."
 
     def __repr__(self) -> str:
         return f"depends({getattr(self.chainlet, '__name__', self.chainlet)})"
@@ -89,9 +102,12 @@ class ChainletBase:
     display_name: ClassVar[str] = "ChainletBase"
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Let whoever provides for this block know, and refuse to be built by another chainlet's code."""
         active = assembler.get()
         instance = super().__new__(cls)
-        if not _assembling.get() and (active is not None or current_call.get() is not None):
+        if _assembling.get():
+            _assembling.set(False)  # what its `__init__` builds is the author's doing again
+        elif active is not None or current_call.get() is not None:
             _refuse_inside_chainlets(cls)
             if active is not None:
                 active.adopt(instance)
@@ -152,13 +168,13 @@ def depends(
         use_binary: send arguments and result as bytes in a file, not as JSON in a row: right for arrays.
         concurrency_limit: calls that one process has under way at a time; more wait.
     """
-    options = RPCOptions(
-        retries=retries,
-        timeout_sec=float(timeout_sec),
-        use_binary=use_binary,
-        concurrency_limit=concurrency_limit,
-    )
-    return cast("C", DependencyMarker(chainlet_cls, options))
+    given = {
+        "retries": retries,
+        "timeout_sec": timeout_sec,
+        "use_binary": use_binary,
+        "concurrency_limit": concurrency_limit,
+    }
+    return cast("C", DependencyMarker(chainlet_cls, given))
 
 
 def depends_context() -> DeploymentContext:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from urllib.parse import urlsplit, urlunsplit
@@ -169,7 +169,9 @@ class _Slots:
     @contextlib.contextmanager
     def on_thread(self) -> Iterator[None]:
         """Wait for a slot, and hold it inside the block."""
-        turn = self._ask()
+        # Were this thread's loop to wait here, calls that it has under way could never free theirs.
+        patient = asyncio._get_running_loop() is None  # noqa: SLF001 (get_running_loop raises instead)
+        turn = self._ask(patient=patient)
         try:
             turn.result()
             yield
@@ -179,7 +181,7 @@ class _Slots:
     @contextlib.asynccontextmanager
     async def on_loop(self) -> AsyncIterator[None]:
         """Wait for a slot, and hold it inside the block."""
-        turn = self._ask()
+        turn = self._ask(patient=True)
         try:
             if not turn.done():
                 await asyncio.wrap_future(turn)
@@ -187,10 +189,10 @@ class _Slots:
         finally:
             self._give_back(turn)
 
-    def _ask(self) -> Future[None]:
+    def _ask(self, *, patient: bool) -> Future[None]:
         turn: Future[None] = Future()
         with self._lock:
-            if self._free:
+            if self._free > 0 or not patient:
                 self._free -= 1
                 turn.set_result(None)
             else:
@@ -201,12 +203,12 @@ class _Slots:
         if turn.cancel():
             return  # it never had a slot
         with self._lock:
-            while self._queue:
+            self._free += 1
+            while self._queue and self._free > 0:
                 following = self._queue.popleft()
                 if following.set_running_or_notify_cancel():
+                    self._free -= 1
                     following.set_result(None)
-                    return
-            self._free += 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +216,7 @@ class _Service:
     """One address: how it is called, and what its answers mean."""
 
     name: str
-    url: str
+    url: str = field(repr=False)
     key: SecretStr | None
     options: RPCOptions
     slots: _Slots
@@ -415,8 +417,6 @@ async def _client_here() -> httpx.AsyncClient:
     """The client of the running loop, closed when the loop or the process ends."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
-        if not _clients:
-            atexit.register(_close_all)
         for ended in [other for other in list(_clients) if other.is_closed()]:
             _clients.pop(ended, None)
         # asyncio ends what async generators hold before it closes a loop; it tells nobody else.
@@ -436,6 +436,7 @@ async def _held_client(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[httpx.
         await client.aclose()
 
 
+@atexit.register
 def _close_all() -> None:
     for loop, (held, _) in list(_clients.items()):
         if loop.is_running():

@@ -266,9 +266,11 @@ class Engine:
         self._held[invocation_id] = execution
         try:
             result = self._encoded(replica, execution, await self._run(replica, execution))
+            self._watchdog.settle(execution)
             execution.close()
             await self._commit(lambda store: store.succeed(fence=claim.fence, result=result))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
+            self._watchdog.settle(execution)
             execution.close()
             if isinstance(error, _TooLateError) or not execution.cancelled():
                 # Who listens to a stream has heard what it said: it cannot be said again.

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol
 
+from chainlets.context import current_call
 from chainlets.describe import ChainletDescriptor, Dependency, describe
 from chainlets.endpoint import Piece, Shape
 from chainlets.errors import ChainsRuntimeError
@@ -75,10 +76,11 @@ class _Stub:
         self, args: tuple[Any, ...], kwargs: dict[str, Any], feed: Feed | None = None
     ) -> tuple[Execution, NewCall, Future[Outcome]]:
         parent = current_execution.get()
-        if parent is None:
+        if parent is None or current_call.get() is None:
             msg = (
-                f"`{self._target.name}.run_remote` was called outside a call of `{self._owner.name}`. "
-                f"Call dependencies from `run_remote`, not from `__init__` or from a thread of your own."
+                f"`{self._target.name}.run_remote` was called outside a call of `{self._owner.name}`. Call dependencies "
+                f"from `run_remote`, not from `__init__` or a batched method. On a thread of your own, run them in the "
+                f"call's context: `pool.submit(contextvars.copy_context().run, dependency.run_remote, …)`."
             )
             raise ChainsRuntimeError(msg)
         data, digest = self._arguments(parent, args, kwargs)

@@ -45,6 +45,7 @@ class Watchdog:
         self._loops = loops
         self._owners: WeakKeyDictionary[asyncio.Task[Any], Execution] = WeakKeyDictionary()
         self._watches: dict[asyncio.AbstractEventLoop, _Watch] = {}
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="chainlets-watchdog", daemon=True)
         loops.task_factory = self._new_task
@@ -56,6 +57,15 @@ class Watchdog:
     def stop(self) -> None:
         """Watch no more."""
         self._stopped.set()
+
+    def settle(self, execution: Execution) -> None:
+        """Tell at once what is known of an execution that is about to be recorded as ended."""
+        with self._lock:
+            for watch in self._watches.values():
+                if watch.execution is execution and watch.place is not None:
+                    watch.place["seconds"] = round(time.monotonic() - watch.asked_at, 2)
+                    self._tell(watch)
+                    watch.place = None
 
     def belongs(self, task: asyncio.Task[Any] | None, execution: Execution) -> None:
         """Say for which execution a task works; tasks that it makes are known by themselves."""
@@ -72,8 +82,9 @@ class Watchdog:
 
     def _work(self) -> None:
         while not self._stopped.wait(_LOOK_EVERY_S):
-            for loop, thread, excused in self._loops.threads():
-                self._look(loop, thread, excused=excused)
+            with self._lock:
+                for loop, thread, excused in self._loops.threads():
+                    self._look(loop, thread, excused=excused)
 
     def _look(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread, *, excused: bool) -> None:
         watch = self._watches.setdefault(loop, _Watch())

