@@ -105,8 +105,8 @@ def test_only_streaming_chains_stream_and_bad_input_is_refused(house):
     refused = house.api.post("/api/chains/spoken/stream", json={"input": {"count": "many"}})
     assert refused.status_code == 422
     assert set(refused.json()["errors"]) == {"count", "ledger"}
-    stranger = house.client(key=None).post("/api/chains/spoken/stream", json={})
-    assert stranger.status_code in (401, 403)
+    with house.client(key=None) as stranger:
+        assert stranger.post("/api/chains/spoken/stream", json={}).status_code in (401, 403)
 
 
 def test_a_worker_killed_in_mid_stream_repeats_nothing_that_was_heard(house, ledger):

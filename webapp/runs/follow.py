@@ -10,6 +10,7 @@ from uuid import UUID
 from channels.layers import get_channel_layer
 
 LOOK_AGAIN = 2.0  # seconds without a bell until the next look
+_CANCEL_AGAIN = 0.2  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -28,9 +29,10 @@ class RunBell:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._listening is not None:
+        # The channel layer may swallow a cancellation that meets a message, so once is not enough.
+        while self._listening is not None and not self._listening.done():
             self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await asyncio.wait([self._listening], timeout=_CANCEL_AGAIN)
 
     def clear(self) -> None:
         """Forget what has rung; call it before looking, so that news in between rings anew."""
