@@ -5,6 +5,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/library.css";
 import "./styles/run.css";
+import "./styles/calls.css";
 
 const root = document.getElementById("root");
 if (root !== null) {

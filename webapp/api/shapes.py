@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from webapp.files.models import File
 from webapp.runs.models import Attempt, Event, Invocation, Run
+from webapp.runs.reading import error_text
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
@@ -57,6 +58,43 @@ class WaitingShape(serializers.Serializer[Any]):
     count = serializers.IntegerField()
 
 
+class FrameShape(serializers.Serializer[Any]):
+    """One of the author's lines on the way to a failure."""
+
+    file = serializers.CharField()
+    line = serializers.IntegerField()
+    name = serializers.CharField()
+    code = serializers.CharField(allow_blank=True)
+
+
+class FailureShape(serializers.Serializer[Any]):
+    """Why something failed, as data and as text. Runs of earlier versions may lack some fields."""
+
+    type = serializers.CharField(help_text="Class of the exception.")
+    module = serializers.CharField(help_text="Where that class lives.")
+    message = serializers.CharField(allow_blank=True)
+    chainlet = serializers.CharField(
+        allow_null=True, help_text="Null if it happened in the chainlet of the failure above."
+    )
+    invocation = serializers.UUIDField(allow_null=True)
+    attempt = serializers.IntegerField(allow_null=True)
+    worker = serializers.CharField(allow_null=True, required=False)
+    retryable = serializers.BooleanField(help_text="Whether a second try may help.")
+    status = serializers.IntegerField(
+        allow_null=True, required=False, help_text="The HTTP status that the exception asks for."
+    )
+    frames = FrameShape(many=True, help_text="The author's lines, outermost first.")
+    cause = serializers.DictField(
+        allow_null=True, help_text="The failure that led to this one, of the same form but without `text`."
+    )
+    text = serializers.CharField(help_text="The whole story for a person; its last line is the root cause.")
+
+
+def failure_shown(error: Any) -> Any:
+    """A recorded failure, with the story that a person reads as `text`."""
+    return {**error, "text": error_text(error)} if isinstance(error, dict) else error
+
+
 class RunShape(serializers.ModelSerializer[Run]):
     """A run. Needs `files` and `waiting` by run id in the context; see `present.runs`."""
 
@@ -65,7 +103,7 @@ class RunShape(serializers.ModelSerializer[Run]):
     state = serializers.ChoiceField(choices=STATES, read_only=True)
     input = serializers.JSONField(read_only=True)
     output = serializers.JSONField(read_only=True, allow_null=True)
-    error = serializers.JSONField(read_only=True, allow_null=True)
+    error = serializers.SerializerMethodField()
     warnings = serializers.ListField(child=serializers.CharField(), read_only=True)
     progress = serializers.SerializerMethodField()
     waiting_for = serializers.SerializerMethodField()
@@ -100,6 +138,11 @@ class RunShape(serializers.ModelSerializer[Run]):
     def get_url(self, run: Run) -> str:
         """The run's page."""
         return f"/runs/{run.id}"
+
+    @extend_schema_field(FailureShape(allow_null=True))
+    def get_error(self, run: Run) -> Any:
+        """Why it failed, from the entrypoint down to the root cause."""
+        return failure_shown(run.error)
 
     @extend_schema_field(ProgressShape(allow_null=True))
     def get_progress(self, run: Run) -> Any:
@@ -167,7 +210,7 @@ class InvocationShape(serializers.ModelSerializer[Invocation]):
     )
     input = serializers.JSONField(read_only=True)
     output = serializers.JSONField(source="result", read_only=True, allow_null=True)
-    error = serializers.JSONField(read_only=True, allow_null=True)
+    error = serializers.SerializerMethodField()
     attempts = AttemptShape(many=True, read_only=True)
 
     class Meta:
@@ -190,6 +233,11 @@ class InvocationShape(serializers.ModelSerializer[Invocation]):
             "error",
         )
         read_only_fields = fields
+
+    @extend_schema_field(FailureShape(allow_null=True))
+    def get_error(self, invocation: Invocation) -> Any:
+        """Why it failed, from this call down to the root cause."""
+        return failure_shown(invocation.error)
 
 
 class NodeShape(serializers.Serializer[Any]):

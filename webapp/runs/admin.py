@@ -7,7 +7,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -15,8 +14,9 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from webapp.errors import WebappError
+from webapp.runs.admin_html import calls_html, error_html, notes_html, state_mark
 from webapp.runs.models import FINAL, Event, Invocation, Run, State
-from webapp.runs.reading import SIGNS, error_chain, in_call_order, moment, pretty, took
+from webapp.runs.reading import moment, pretty, took
 from webapp.runs.services import cancel_run, resume_run
 
 if TYPE_CHECKING:
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     ReadEvents = admin.ModelAdmin[Event]
 else:
     ReadRuns = ReadInvocations = ReadEvents = admin.ModelAdmin
-
-_SHOWN = 2000  # invocations on a run's page
-
-
-def state_mark(state: str) -> SafeString:
-    """A state as word, sign and colour."""
-    word = state.replace("_", " ")
-    return format_html(
-        '<span class="state state-{}"><b aria-hidden="true">{}</b> {}</span>', state, SIGNS[state], word
-    )
 
 
 class ReadOnly:
@@ -188,8 +178,8 @@ class RunAdmin(ReadOnly, ReadRuns):
 
     @admin.display(description="error")
     def error_shown(self, run: Run) -> SafeString | str:
-        """The error and its causes."""
-        return _error_html(run.error) if run.error else "–"
+        """From the entrypoint down to the root cause."""
+        return error_html(run.error)
 
     @admin.display(description="warnings")
     def warnings_shown(self, run: Run) -> str:
@@ -215,7 +205,7 @@ class RunAdmin(ReadOnly, ReadRuns):
     @admin.display(description="calls")
     def invocations_shown(self, run: Run) -> SafeString:
         """All calls of the run, nested as they were made, each with its attempts."""
-        return render_to_string("admin/runs/run/invocations.html", _table(run))
+        return calls_html(run)
 
 
 @admin.register(Invocation)
@@ -229,7 +219,7 @@ class InvocationAdmin(ReadOnly, ReadInvocations):
     ordering = ["-created_at"]
     show_full_result_count = False
     exclude = ["input", "result", "error"]
-    readonly_fields = ["state_shown", "length", "error_shown", "input_shown", "result_shown"]
+    readonly_fields = ["state_shown", "length", "error_shown", "notes_shown", "input_shown", "result_shown"]
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, invocation: Invocation) -> SafeString:
@@ -243,8 +233,13 @@ class InvocationAdmin(ReadOnly, ReadInvocations):
 
     @admin.display(description="error")
     def error_shown(self, invocation: Invocation) -> SafeString | str:
-        """The error and its causes."""
-        return _error_html(invocation.error) if invocation.error else "–"
+        """From this call down to the root cause."""
+        return error_html(invocation.error)
+
+    @admin.display(description="log")
+    def notes_shown(self, invocation: Invocation) -> SafeString:
+        """Its log, and where it blocked its loop."""
+        return notes_html(invocation)
 
     @admin.display(description="input")
     def input_shown(self, invocation: Invocation) -> SafeString:
@@ -286,33 +281,3 @@ class EventAdmin(ReadOnly, ReadEvents):
     def data_shown(self, event: Event) -> SafeString:
         """As JSON."""
         return format_html("<code>{}</code>", pretty(event.data)[:2000])
-
-
-def _error_html(error: Any) -> SafeString:
-    return render_to_string("admin/runs/run/error.html", {"errors": error_chain(error)})
-
-
-def _table(run: Run) -> dict[str, Any]:
-    now = timezone.now()
-    invocations = list(run.invocations.prefetch_related("attempts")[: _SHOWN + 1])
-    rows = [
-        {
-            "invocation": row.invocation,
-            "indent": min(row.depth, 8),
-            "state": state_mark(row.invocation.state),
-            "created": moment(row.invocation.created_at, day=False),
-            "took": took(row.invocation.started_at, row.invocation.ended_at, now=now),
-            "attempts": [
-                {
-                    "attempt": attempt,
-                    "state": state_mark(attempt.state),
-                    "started": moment(attempt.started_at, day=False),
-                    "took": took(attempt.started_at, attempt.ended_at, now=now),
-                    "errors": error_chain(attempt.error),
-                }
-                for attempt in row.invocation.attempts.all()
-            ],
-        }
-        for row in in_call_order(invocations[:_SHOWN])
-    ]
-    return {"rows": rows, "run": run, "more": len(invocations) > _SHOWN}

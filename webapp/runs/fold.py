@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 View = dict[str, Any]
+_LINE = ("level", "message", "fields")
+_PLACE = ("seconds", "file", "line", "name", "code")
 _ENDED_BY = {"worker_lost": "lost", "resumed": "lost", "handed_back": "handed_back"}
 
 
@@ -54,6 +56,8 @@ def fold(view: View, events: Iterable[Mapping[str, Any]]) -> View:
             _fold_partial(view, event["at"], data)
         elif kind == "progress":
             view["progress"] = dict(data)
+        elif kind == "log":
+            _fold_invocation(view["invocations"], "log", event, data)
         elif kind == "warning" and data["message"] not in view["warnings"]:
             view["warnings"].append(data["message"])
     return view
@@ -88,6 +92,9 @@ def _fold_invocation(
             "queued_at": at,
             "ended_at": None,
             "error": None,
+            "logs": [],
+            "blocked": [],
+            "output": None,
             "attempts": [],
         }
         return
@@ -109,7 +116,7 @@ def _fold_invocation(
                 "error": None,
             }
         )
-        call.update(state="running", waiting=False, attempt=data["attempt"])
+        call.update(state="running", waiting=False, attempt=data["attempt"], output=None)
     elif step == "waiting":
         call["waiting"] = True
     elif step in ("succeeded", "cancelled"):
@@ -128,6 +135,28 @@ def _fold_invocation(
         call.update(again, error=None)
     elif step == "kept":
         call["kept"] = True
+    else:
+        _fold_said(call, step, at, data)
+
+
+def _fold_said(call: View, step: str, at: str, data: Mapping[str, Any]) -> None:
+    """What a call says while it works: lines of its log, that it blocked its loop, pieces of its stream."""
+    if step == "log":
+        call["logs"].append({"at": at, **{key: data[key] for key in _LINE}})
+    elif step == "blocked":
+        call["blocked"].append({"at": at, **{key: data[key] for key in _PLACE}})
+    elif step == "output" and data["attempt"] == call["attempt"]:
+        so_far = call["output"] or {"pieces": 0, "text": "", "bytes": 0}
+        if data["index"] >= so_far["pieces"]:
+            call["output"] = {
+                "pieces": data["index"] + 1,
+                "text": so_far["text"] + data.get("text", ""),
+                "bytes": so_far["bytes"] + _decoded_size(data.get("base64", "")),
+            }
+
+
+def _decoded_size(base64: str) -> int:
+    return len(base64) // 4 * 3 - base64[-2:].count("=")
 
 
 def _close(call: View, state: str, at: str, error: Any = None) -> None:

@@ -1,13 +1,17 @@
-"""Turns rows into what an operator reads: order, durations, errors as a list. Pure."""
+"""Turns rows into what an operator reads: order, durations, errors and logs as text. Pure."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from webapp.runs.models import Invocation
+from pydantic import ValidationError
+
+from chainlets.failure import Failure
+from webapp.runs.models import Event, Invocation
 
 SIGNS = {
     "queued": "○",
@@ -19,7 +23,7 @@ SIGNS = {
     "handed_back": "↩",
 }
 _MAX_TEXT = 20_000  # characters of JSON on a page
-_MAX_CAUSES = 50
+NOTES = ("log", "invocation.blocked")  # types of events that are told beside their call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,16 @@ class Row:
 
     invocation: Invocation
     depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A line that a call left in the history: of its log, or that it blocked its event loop."""
+
+    at: str
+    level: str
+    text: str
+    fields: str
 
 
 def in_call_order(invocations: Sequence[Invocation]) -> list[Row]:
@@ -67,13 +81,29 @@ def moment(at: datetime | None, *, day: bool = True) -> str:
     return text if day else text.partition(" ")[2]
 
 
-def error_chain(error: Any) -> list[dict[str, Any]]:
-    """The error and its causes, outermost first, whatever shape they were recorded in."""
-    chain: list[dict[str, Any]] = []
-    while isinstance(error, dict) and len(chain) < _MAX_CAUSES:
-        chain.append(error)
-        error = error.get("cause")
-    return chain
+def error_text(error: Any) -> str:
+    """A recorded failure as a person reads it, from the entrypoint down to the root cause.
+
+    What was recorded in some other form is given as JSON.
+    """
+    try:
+        return Failure.model_validate(error).text()
+    except ValidationError:
+        return pretty(error)
+
+
+def note(event: Event) -> Note:
+    """What an event of one of the types in `NOTES` says."""
+    data, at = event.data, moment(event.at, day=False)
+    if event.type == "log":
+        fields = " ".join(f"{name}={value}" for name, value in data["fields"].items())
+        return Note(at=at, level=data["level"], text=data["message"], fields=fields)
+    place = f"{PurePath(data['file']).name}:{data['line']}"
+    text = (
+        f"Blocked the event loop for {data['seconds']:.1f} s at {place}: `{data['code']}`. "
+        "Use `await chains.offload(…)` there."
+    )
+    return Note(at=at, level="warning", text=text, fields="")
 
 
 def pretty(value: Any) -> str:

@@ -9,9 +9,12 @@ export interface ErrorTree {
   type: string;
   module: string;
   message: string;
+  /** Null if it happened in the chainlet of the failure above. */
   chainlet: string | null;
   invocation: string | null;
   attempt: number | null;
+  /** Runs of earlier versions do not have it. */
+  worker?: string | null;
   frames: { file: string; line: number; name: string; code: string | null }[];
   cause: ErrorTree | null;
 }

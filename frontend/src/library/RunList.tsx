@@ -1,6 +1,6 @@
 import type { Run } from "../api/types";
 import { Link } from "../router";
-import { rootCause } from "../run/errors";
+import { innermost } from "../run/errors";
 import { filesIn } from "../run/files";
 import { Bar } from "../ui/Bar";
 import { ago, bytes, clock, moment, span } from "../ui/format";
@@ -38,7 +38,7 @@ export function RunList({ runs, now }: { runs: readonly Run[]; now: number }) {
 
 /** The sentence that says the most: what is wrong, what it waits for, or how the text begins. */
 function aside(run: Run): string {
-  if (run.state === "failed" && run.error) return rootCause(run.error).message;
+  if (run.state === "failed" && run.error) return innermost(run.error).message;
   const queue = run.waiting_for[0]?.queue;
   if (queue !== undefined && (run.state === "queued" || run.state === "running")) {
     return `Waiting for a worker that serves ${queue}. None is connected.`;

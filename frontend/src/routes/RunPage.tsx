@@ -3,12 +3,14 @@ import { contentUrl } from "../api/client";
 import type { Run, Transcript as TranscriptOutput } from "../api/types";
 import { Link } from "../router";
 import { Actions } from "../run/Actions";
+import { rootOf } from "../run/calls";
 import { Excerpt } from "../run/Excerpt";
 import { Failure } from "../run/Failure";
 import type { RunView } from "../run/fold";
 import { PlayerBar } from "../run/PlayerBar";
 import { ProgressLine } from "../run/ProgressLine";
 import { Steps } from "../run/Steps";
+import { Streamed } from "../run/Streamed";
 import { JumpButton, Transcript } from "../run/Transcript";
 import { finalRows, liveEdge, liveRows, spokenAt } from "../run/transcript";
 import { useFollow } from "../run/useFollow";
@@ -37,7 +39,7 @@ export function RunPage({ id, machineHasGpu }: { id: string; machineHasGpu: bool
   return (
     <>
       <Head live={live} isTranscript={isTranscript} />
-      <Notices live={live} />
+      <Notices live={live} isTranscript={isTranscript} />
       {isTranscript ? (
         <Recording key={id} live={live} machineHasGpu={machineHasGpu} />
       ) : (
@@ -45,7 +47,7 @@ export function RunPage({ id, machineHasGpu }: { id: string; machineHasGpu: bool
           <ProgressLine view={view} />
           <div className="cols">
             <div className="stack">
-              {run && run.output !== null && <Values title="Output" value={run.output} />}
+              <Output live={live} />
               {run && <Values title="Input" value={run.input} />}
             </div>
             <Steps view={view} machineHasGpu={machineHasGpu} />
@@ -95,12 +97,27 @@ function meta(run: Run | null, view: RunView): string[] {
   return words;
 }
 
-function Notices({ live }: { live: LiveRun }) {
+/** The value of a run that has ended; of one that streams, what has come of it so far. */
+function Output({ live }: { live: LiveRun }) {
+  const { run, view } = live;
+  const streamed = rootOf(view)?.output;
+  if (streamed) {
+    const follow = run === null || !isOver(run.state);
+    return <Streamed output={streamed} state={view.state} follow={follow} />;
+  }
+  // Only with the whole history is it known whether it streamed.
+  if (!isOver(view.state) || run === null || run.output === null) return null;
+  return <Values title="Output" value={run.output} />;
+}
+
+function Notices({ live, isTranscript }: { live: LiveRun; isTranscript: boolean }) {
   const { run, view, link } = live;
   const queues = isOver(view.state) ? [] : (run?.waiting_for ?? []);
   return (
     <div className="notices">
-      {view.state === "failed" && view.error && <Failure error={view.error} view={view} />}
+      {view.state === "failed" && view.error && (
+        <Failure error={view.error} view={view} folded={isTranscript} />
+      )}
       {link === "offline" && (
         <Notice tone="wait" title="The server cannot be reached." alert>
           What is shown may be old. The page tries again by itself and goes on where it stopped.

@@ -3,7 +3,7 @@ import { ApiError, getRun, randomKey, startRun } from "../api/client";
 import type { Run, StoredFile } from "../api/types";
 import { bytes, parseTime, stamp } from "../ui/format";
 import { Notice } from "../ui/Notice";
-import { rootCause } from "./errors";
+import { innermost } from "./errors";
 import { isOver } from "./useRun";
 
 const LONGEST = 600; // seconds; the chain refuses more
@@ -105,7 +105,7 @@ export function fault(start: number | null, end: number | null, duration: number
 function outcome(run: Run): Job {
   if (!isOver(run.state)) return { step: "running", run };
   if (run.state === "succeeded") return { step: "done", file: fileOf(run) };
-  const words = run.error ? rootCause(run.error).message : "The excerpt was cancelled.";
+  const words = run.error ? innermost(run.error).message : "The excerpt was cancelled.";
   return { step: "failed", words };
 }
 

@@ -1,21 +1,24 @@
 import { memo, useMemo, useState } from "react";
 import { clock, span } from "../ui/format";
 import { useNow } from "../ui/hooks";
-import type { RunView } from "./fold";
-import { type Bar, onCpuInstead, steps, stepTone, stepWords, timeline } from "./steps";
+import { AttemptTable } from "./AttemptTable";
+import { CallDialog } from "./CallDialog";
+import { noteWords, tellingCalls } from "./calls";
+import type { Invocation, RunView } from "./fold";
+import {
+  ATTEMPT_WORDS,
+  type Bar,
+  onCpuInstead,
+  type Step,
+  steps,
+  stepTone,
+  stepWords,
+  timeline,
+} from "./steps";
 import { isOver } from "./useRun";
 
 const WIDTH = 260;
 const ROW = 12;
-const WORDS: Record<Bar["state"], string> = {
-  waiting: "waits for its steps",
-  running: "at work",
-  succeeded: "done",
-  failed: "failed",
-  cancelled: "cancelled",
-  lost: "its worker was lost",
-  handed_back: "handed back",
-};
 
 /** Who does what: a line per chainlet, a bar per attempt, and the same as a table. */
 export const Steps = memo(function Steps({
@@ -29,6 +32,7 @@ export const Steps = memo(function Steps({
   const lines = useMemo(() => steps(view), [view]);
   const picture = useMemo(() => timeline(view, now), [view, now]);
   const instead = useMemo(() => onCpuInstead(view), [view]);
+  const [opened, setOpened] = useState<Opened | null>(null);
   if (lines.length === 0) return <aside className="card steps" aria-label="Steps" />;
   const x = (time: number) => ((time - picture.begin) / (picture.end - picture.begin)) * WIDTH;
   const length = (picture.end - picture.begin) / 1000;
@@ -37,10 +41,12 @@ export const Steps = memo(function Steps({
       <h2>Steps</h2>
       <ul className="counts">
         {lines.map((step) => (
-          <li key={step.chainlet} className={stepTone(step)}>
-            <span>{step.chainlet}</span>
-            <span className="count">{stepWords(step)}</span>
-          </li>
+          <StepLine
+            key={step.chainlet}
+            step={step}
+            calls={tellingCalls(view, step.chainlet)}
+            onOpen={() => setOpened({ chainlet: step.chainlet })}
+          />
         ))}
       </ul>
       {instead.map(({ chainlet, queue }) => (
@@ -88,10 +94,50 @@ export const Steps = memo(function Steps({
         <li className="ok">done</li>
         <li className="bad">failed or lost</li>
       </ul>
-      <AttemptTable view={view} begin={picture.begin} />
+      <AttemptTable view={view} begin={picture.begin} onOpen={(id) => setOpened({ id })} />
+      {opened && (
+        <CallDialog
+          {...callsOf(opened, view)}
+          begin={picture.begin}
+          onClose={() => setOpened(null)}
+        />
+      )}
     </aside>
   );
 });
+
+/** What a person has opened: one call, or all calls of a chainlet that have something to say. */
+type Opened = { id: string } | { chainlet: string };
+
+function callsOf(opened: Opened, view: RunView): { chainlet: string; calls: Invocation[] } {
+  if ("chainlet" in opened) {
+    return { chainlet: opened.chainlet, calls: tellingCalls(view, opened.chainlet) };
+  }
+  const call = view.invocations[opened.id];
+  return { chainlet: call?.chainlet ?? "", calls: call ? [call] : [] };
+}
+
+function StepLine({
+  step,
+  calls,
+  onOpen,
+}: {
+  step: Step;
+  calls: Invocation[];
+  onOpen: () => void;
+}) {
+  return (
+    <li className={stepTone(step)}>
+      <span>{step.chainlet}</span>
+      <span className="count">{stepWords(step)}</span>
+      {calls.length > 0 && (
+        <button type="button" className="plain notes" onClick={onOpen}>
+          {noteWords(calls)}
+        </button>
+      )}
+    </li>
+  );
+}
 
 function BarShape({ bar, y, x }: { bar: Bar; y: number; x: (time: number) => number }) {
   const from = x(bar.start);
@@ -99,7 +145,7 @@ function BarShape({ bar, y, x }: { bar: Bar; y: number; x: (time: number) => num
   const wait = from - x(bar.queued);
   return (
     <g>
-      <title>{`try ${bar.number} on ${bar.worker}, ${WORDS[bar.state]}, ${span((bar.end - bar.start) / 1000)}`}</title>
+      <title>{`try ${bar.number} on ${bar.worker}, ${ATTEMPT_WORDS[bar.state]}, ${span((bar.end - bar.start) / 1000)}`}</title>
       {wait > 0.5 && (
         <rect className="bar-wait" x={x(bar.queued)} y={y} width={wait} height="8" rx="2" />
       )}
@@ -112,57 +158,4 @@ function laneWords(rows: Bar[][]): string {
   const count = rows.reduce((total, row) => total + row.length, 0);
   if (count === 0) return "not begun";
   return `${count === 1 ? "one try" : `${count} tries`}, at most ${rows.length} at a time`;
-}
-
-const MOST_ROWS = 400;
-
-/** The timeline for those who read it: every attempt with its worker and its times. */
-function AttemptTable({ view, begin }: { view: RunView; begin: number }) {
-  const [open, setOpen] = useState(false);
-  const rows = Object.entries(open ? view.invocations : {}).flatMap(([id, invocation]) =>
-    invocation.attempts.map((attempt) => ({ id, invocation, attempt })),
-  );
-  return (
-    <details className="fold" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>Every try as a table</summary>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: an area that scrolls must take the focus */}
-      <section className="scroll" tabIndex={0} aria-label="Every try">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Chainlet</th>
-              <th scope="col">Try</th>
-              <th scope="col">Worker</th>
-              <th scope="col">State</th>
-              <th scope="col">Began</th>
-              <th scope="col">Took</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.slice(0, MOST_ROWS).map(({ id, invocation, attempt }) => (
-              <tr key={`${id}/${attempt.number}`}>
-                <td>{invocation.chainlet}</td>
-                <td>{attempt.number}</td>
-                <td>
-                  {attempt.worker} ({attempt.hardware})
-                </td>
-                <td>{WORDS[attempt.state]}</td>
-                <td>{span((Date.parse(attempt.started_at) - begin) / 1000)}</td>
-                <td>
-                  {attempt.ended_at
-                    ? span((Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000)
-                    : "–"}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-        {rows.length > MOST_ROWS && (
-          <p>
-            The first {MOST_ROWS} of {rows.length}.
-          </p>
-        )}
-      </section>
-    </details>
-  );
 }

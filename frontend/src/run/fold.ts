@@ -2,7 +2,8 @@
  * The fold of a run's events: everything the run page shows comes out of this one function.
  * Its twin is webapp/runs/fold.py; tests/data/fold_cases.json holds both to the same answers.
  */
-import type { ErrorTree, Json, Progress, RunEvent, RunState, Segment } from "../api/types";
+import type { ErrorTree, Progress, RunEvent, RunState, Segment } from "../api/types";
+import { type Said, SILENT, said, text } from "./said";
 
 export type AttemptState =
   | "running"
@@ -23,11 +24,12 @@ export interface Attempt {
   error: ErrorTree | null;
 }
 
-export interface Invocation {
+export interface Invocation extends Said {
   chainlet: string;
   parent: string | null;
   queue: string;
   state: RunState;
+  /** Number of the newest; 0 before the first. */
   attempt: number;
   waiting: boolean;
   kept: boolean;
@@ -95,7 +97,8 @@ export function fold(view: RunView, events: readonly RunEvent[]): RunView {
     if (event.seq <= next.seq) continue;
     next.seq = event.seq;
     if (event.type.startsWith("run.")) foldRun(next, event);
-    else if (event.type.startsWith("invocation.")) foldInvocation(next, event);
+    else if (event.type.startsWith("invocation.") || event.type === "log")
+      foldInvocation(next, event);
     else if (event.type === "partial") foldPartial(next, event);
     else if (event.type === "progress") next.progress = event.data as unknown as Progress;
     else if (event.type === "warning") {
@@ -150,6 +153,7 @@ function foldInvocation(view: RunView, { type, at, invocation: id, data }: RunEv
       queued_at: at,
       ended_at: null,
       error: null,
+      ...SILENT,
       attempts: [],
     };
     return;
@@ -181,7 +185,7 @@ function invocationChange(
         error: null,
       };
       const attempts = [...close(before.attempts, "lost", at, null), attempt];
-      return { state: "running", waiting: false, attempt: attempt.number, attempts };
+      return { state: "running", waiting: false, attempt: attempt.number, output: null, attempts };
     }
     case "invocation.waiting":
       return { waiting: true };
@@ -209,7 +213,7 @@ function invocationChange(
     case "invocation.kept":
       return { kept: true };
     default:
-      return {};
+      return said(before, type, at, data);
   }
 }
 
@@ -262,8 +266,4 @@ function foldPartial(view: RunView, { at, data }: RunEvent): void {
       return;
     }
   }
-}
-
-function text(value: Json | undefined): string {
-  return typeof value === "string" ? value : "";
 }

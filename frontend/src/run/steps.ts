@@ -61,6 +61,17 @@ export function stepWords(step: Step): string {
   return parts.join(" · ");
 }
 
+/** How an attempt stands, in words. */
+export const ATTEMPT_WORDS: Record<Bar["state"], string> = {
+  waiting: "waits for its steps",
+  running: "at work",
+  succeeded: "done",
+  failed: "failed",
+  cancelled: "cancelled",
+  lost: "its worker was lost",
+  handed_back: "handed back",
+};
+
 /** One attempt on the time axis; times in milliseconds since the epoch. */
 export interface Bar {
   key: string;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { EMPTY, type Invocation, type Piece, type RunView } from "./fold";
+import { SILENT } from "./said";
 import { bars, finalRows, heardStretches, liveEdge, liveRows, spokenAt } from "./transcript";
 
 function piece(index: number, start: number, end: number, text?: string): Piece {
@@ -29,6 +30,7 @@ function call(state: Invocation["state"], tries = 0): Invocation {
     queued_at: null,
     ended_at: null,
     error: null,
+    ...SILENT,
     attempts: Array.from({ length: tries }, (_, index) => ({ ...attempt, number: index + 1 })),
   };
 }

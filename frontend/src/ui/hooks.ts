@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
 /** The time now in milliseconds, told again every `every` milliseconds while `active`. */
 export function useNow(every: number, active = true): number {
@@ -56,5 +56,20 @@ export function useFocusOnArrival<T extends HTMLElement>() {
   useEffect(() => {
     if (history.state?.arrived) ref.current?.focus({ preventScroll: true });
   }, []);
+  return ref;
+}
+
+/** Keeps the end of growing text in sight, unless a reader has scrolled away from it. */
+export function useStayAtEnd<T extends HTMLElement>(text: string, active: boolean) {
+  const ref = useRef<T>(null);
+  const height = useRef(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: more text is what moves the end
+  useLayoutEffect(() => {
+    const box = ref.current;
+    if (box === null) return;
+    const wasAtEnd = box.scrollTop + box.clientHeight > height.current - 24;
+    if (active && wasAtEnd) box.scrollTop = box.scrollHeight;
+    height.current = box.scrollHeight;
+  }, [text]);
   return ref;
 }

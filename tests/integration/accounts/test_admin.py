@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from tests.integration.web import add_events, make_run, wav
 from webapp.accounts.models import ApiKey
@@ -12,7 +13,7 @@ from webapp.accounts.services import recognise_key
 from webapp.files.models import File
 from webapp.files.services import store_upload
 from webapp.fleet.models import Worker
-from webapp.runs.models import Attempt, Invocation
+from webapp.runs.models import Attempt, Event, Invocation
 
 pytestmark = pytest.mark.django_db
 
@@ -77,15 +78,42 @@ def test_a_run_is_read_down_to_each_attempt(operator, run):
         "box-1",
         "box-2",
         "It was long.",
-        "OutOfMemory",
-        "whisper.py:41",
+        "OutOfMemory: no room",
+        "File &quot;whisper.py&quot;, line 41, in run_remote",
     ):
         assert part in text
-    assert "caused by" in text
     assert "<b>badly</b>" not in text, "texts of chains are escaped"
     assert "3 events" in text
     assert "Resume from here" in text
     assert "Cancel this run" not in text
+
+
+def test_what_a_call_logged_and_where_it_blocked_its_loop_stand_beside_it(operator, run):
+    child = run.invocations.get(chainlet="Whisper")
+    place = {"file": "/srv/chains/whisper.py", "line": 42, "name": "run_remote", "code": "time.sleep(1.3)"}
+    for seq, type, data in [
+        (4, "log", {"level": "error", "message": "No <i>voice</i>.", "fields": {"piece": 3}}),
+        (5, "invocation.blocked", {"attempt": 1, "seconds": 1.3, **place}),
+    ]:
+        Event.objects.create(
+            run=run, seq=seq, at=timezone.now(), type=type, invocation_id=child.id, data=data
+        )
+    for address in (f"/admin/runs/run/{run.id}/change/", f"/admin/runs/invocation/{child.id}/change/"):
+        text = page(operator, address)
+        assert "No &lt;i&gt;voice&lt;/i&gt;." in text
+        assert "piece=3" in text
+        assert "Blocked the event loop for 1.3 s at whisper.py:42" in text
+        assert "time.sleep(1.3)" in text
+    assert "Log of Whisper, 2 lines" in page(operator, f"/admin/runs/run/{run.id}/change/")
+
+
+def test_the_story_of_an_error_stands_on_the_page_of_its_call(operator, run):
+    child = run.invocations.get(chainlet="Whisper")
+    Invocation.objects.filter(id=child.id).update(error=ERROR)
+    text = page(operator, f"/admin/runs/invocation/{child.id}/change/")
+    assert "Chainlet-Traceback" in text
+    assert "OutOfMemory: no room" in text
+    assert "<b>badly</b>" not in text
 
 
 def test_its_events_are_one_click_away(operator, run, bob):

@@ -1,12 +1,13 @@
 """What an operator reads of a run."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from webapp.runs.models import Invocation
-from webapp.runs.reading import error_chain, in_call_order, moment, pretty, took
+from webapp.runs.models import Event, Invocation
+from webapp.runs.reading import Note, error_text, in_call_order, moment, note, pretty, took
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -53,11 +54,37 @@ def test_what_goes_on_is_measured_until_now():
     assert took(None, None, now=START) == "–"
 
 
-def test_errors_are_read_from_the_outside_to_the_cause():
-    error = {"type": "A", "cause": {"type": "B", "cause": None}}
-    assert [entry["type"] for entry in error_chain(error)] == ["A", "B"]
-    assert error_chain(None) == []
-    assert error_chain("just a text") == []
+def test_errors_are_read_from_the_entrypoint_to_the_cause_also_where_old_rows_lack_fields():
+    error = {"type": "A", "message": "a", "cause": {"type": "B", "message": "b", "chainlet": "Leaf"}}
+    text = error_text(error)
+    assert text.index("A: a") < text.index("`Leaf`") < text.index("B: b")
+
+
+@pytest.mark.parametrize("error", ["just a text", {"type": "A"}, [1]])
+def test_what_is_no_failure_is_shown_as_it_was_recorded(error):
+    assert json.loads(error_text(error)) == error
+
+
+def test_a_line_of_a_log_comes_with_its_values():
+    data = {"level": "error", "message": "No voice.", "fields": {"piece": 3, "who": "Ada"}}
+    assert note(Event(at=START, type="log", data=data)) == Note(
+        at="12:00:00.000", level="error", text="No voice.", fields="piece=3 who=Ada"
+    )
+
+
+def test_a_blocked_loop_is_told_with_its_length_its_place_and_what_to_do():
+    place = {
+        "seconds": 1.26,
+        "file": "/srv/chains/whisper.py",
+        "line": 42,
+        "name": "f",
+        "code": "time.sleep(1.2)",
+    }
+    told = note(Event(at=START, type="invocation.blocked", data={"attempt": 1, **place}))
+    assert told.level == "warning"
+    assert told.text == (
+        "Blocked the event loop for 1.3 s at whisper.py:42: `time.sleep(1.2)`. Use `await chains.offload(…)` there."
+    )
 
 
 def test_very_long_values_are_cut_and_say_so():
