@@ -23,6 +23,7 @@ from pydantic_core import to_jsonable_python
 
 from chainlets.config import RPCOptions
 from chainlets.errors import MissingDependencyError
+from chainlets.hearing import Said, listeners
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -169,10 +170,15 @@ current_call: ContextVar[Call | None] = ContextVar("chainlets_current_call", def
 
 
 def emit(partial: BaseModel | dict[str, Any]) -> None:
-    """Show a partial result to whoever watches the run, at once."""
-    call = current_call.get()
+    """Show a partial result to whoever watches the run, at once.
+
+    Raises:
+        ValueError: it holds something that cannot be written as JSON.
+    """
+    data: dict[str, Any] = to_jsonable_python(partial)
+    call = _speaker("partial", data)
     if call is not None:
-        call.emit(partial.model_dump(mode="json") if isinstance(partial, BaseModel) else partial)
+        call.emit(data)
 
 
 def progress(done: float, total: float, message: str = "") -> None:
@@ -183,14 +189,14 @@ def progress(done: float, total: float, message: str = "") -> None:
         total: how much there is to do.
         message: what is being done, in a word or two.
     """
-    call = current_call.get()
+    call = _speaker("progress", {"done": done, "total": total, "message": message})
     if call is not None:
         call.progress(done, total, message)
 
 
 def warn(message: str) -> None:
     """Tell the person who started the run something they should know, in a sentence."""
-    call = current_call.get()
+    call = _speaker("warning", {"message": message})
     if call is not None:
         call.warn(message)
 
@@ -203,11 +209,22 @@ def log(message: str, *, level: LogLevel = "info", **fields: Any) -> None:
         level: how much it matters.
         fields: JSON values that belong to it, by name.
     """
-    call = current_call.get()
+    data = to_jsonable_python(fields, fallback=str)
+    call = _speaker("log", {"level": level, "message": message, "fields": data})
     if call is not None:
-        call.log(level, message, to_jsonable_python(fields, fallback=str))
+        call.log(level, message, data)
     else:
         _log.log(_LEVELS[level], "%s", message)
+
+
+def _speaker(kind: str, data: Mapping[str, Any]) -> Call | None:
+    """The call under way, after whoever listens in this process has heard what it says."""
+    call = current_call.get()
+    if listeners:
+        said = Said(kind=kind, chainlet=call.info.chainlet if call is not None else None, data=data)
+        for listener in listeners:
+            listener(said)
+    return call
 
 
 def info() -> CallInfo | None:

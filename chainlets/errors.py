@@ -9,15 +9,18 @@ ChainletsError
 ├─ CallError                               a dependency failed: .failure says where and why
 │  ├─ GenericRemoteException               its own class does not exist in this process
 │  └─ WorkerLost                           its workers died too often; never retried
+├─ StreamCut (is a ValueError)             a structured stream ended in the middle; made by `chainlets.streaming`
 └─ StoreUnavailable                        nothing was written; the same call may be made again
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chainlets.failure import Failure
+    from chainlets.faults import Fault
 
 
 class ChainletsError(Exception):
@@ -27,9 +30,14 @@ class ChainletsError(Exception):
 
 
 class ChainsUsageError(ChainletsError, TypeError):
-    """The source of a chain breaks a rule."""
+    """The source of a chain breaks a rule.
+
+    Attributes:
+        faults: each broken rule by itself, where several were told together.
+    """
 
     retryable = False
+    faults: Sequence[Fault | str] = ()
 
 
 class MissingDependencyError(ChainletsError, TypeError):

@@ -1,21 +1,24 @@
-"""Finds chains: modules named in the settings, and every `*.py` in a folder."""
+"""Finds chains: modules named in the settings, and every `*.py` in a folder.
+
+Files of the folder that only serve others are no chains of their own: tests, and neighbours that
+have no entrypoint.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import logging
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from chainlets.describe import ChainletDescriptor
 from chainlets.errors import ChainsUsageError
 from chainlets.graph import Chain, chain_from, entrypoint_of
+from chainlets.importing import import_file, plain_names
+from chainlets.loading import chain_of, has_mark, without_effect
+from chainlets.neighbours import files_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,8 @@ class Loader:
         self._stamp: _Stamp | None = None
         self._fixed: Loaded | None = None
         self._loaded = Loaded(chains={}, problems=())
-        self._files: dict[tuple[str, str], Chain] = {}
+        self._files: dict[str, Chain] = {}
+        self._neighbours: set[Path] = set()
 
     def current(self) -> Loaded:
         """The chains there are now; cheap when no file has changed."""
@@ -71,21 +75,29 @@ class Loader:
             return self._loaded
 
     def _look(self) -> _Stamp:
-        if self._folder is None or not self._folder.is_dir():
-            return ()
-        stats = [(path.name, path.stat()) for path in sorted(self._folder.glob("*.py"))]
+        paths = {*self._paths(), *self._neighbours}
+        stats = [(str(path), path.stat()) for path in sorted(paths) if path.exists()]
         return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+
+    def _paths(self) -> list[Path]:
+        if self._folder is None or not self._folder.is_dir():
+            return []
+        return [path for path in sorted(self._folder.glob("*.py")) if not _is_test(path)]
 
     def _load(self) -> Loaded:
         if self._fixed is None:
             self._fixed = _from_modules(self._modules)
         chains, problems = dict(self._fixed.chains), list(self._fixed.problems)
-        for path in sorted(self._folder.glob("*.py")) if self._folder and self._folder.is_dir() else ():
+        paths = self._paths()
+        self._neighbours = {file for path in paths for file in files_of(path.resolve())[1:]}
+        for path in paths:
             try:
                 chain = self._from_file(path)
             except Exception as error:  # noqa: BLE001 (the author's file may raise anything; the others go on)
                 log.warning("%s is not loaded: %s", path.name, error)
                 problems.append(Problem(file=path.name, message=_explain(error)))
+                continue
+            if chain is None:
                 continue
             if chain.name in chains:
                 text = f"a chain called `{chain.name}` is there already. Name this one otherwise in `mark_entrypoint`."
@@ -94,38 +106,18 @@ class Loader:
                 chains[chain.name] = chain
         return Loaded(chains=chains, problems=tuple(problems))
 
-    def _from_file(self, path: Path) -> Chain:
+    def _from_file(self, path: Path) -> Chain | None:
+        """The chain of a file; None if the file only serves others."""
         # A file's chain is built once for each content, so that what did not change keeps its
         # classes, and with them the replicas that workers have built.
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        key = (path.name, digest)
+        file = import_file(path)
+        key = file.module.__name__
         if key not in self._files:
-            self._files[key] = chain_from(entrypoint_of(import_file(path, digest)))
+            if path.resolve() in self._neighbours and not has_mark(file.module):
+                return None
+            self._files[key] = chain_of(file)
+            _tell_what_has_no_effect(self._files[key])
         return self._files[key]
-
-
-def import_file(path: Path, digest: str) -> ModuleType:
-    """Import a chain's file under a name of its own; its folder is where it finds neighbours.
-
-    Raises:
-        Exception: whatever the file raises.
-    """
-    name = f"chains_folder.{path.stem}_{digest[:12]}"
-    folder = str(path.parent.resolve())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        msg = f"{path} cannot be imported."
-        raise ChainsUsageError(msg)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _from_modules(modules: Sequence[str]) -> Loaded:
@@ -136,7 +128,17 @@ def _from_modules(modules: Sequence[str]) -> Loaded:
             msg = f"Two chains are called `{chain.name}`. Name one of them otherwise in `mark_entrypoint`."
             raise ChainsUsageError(msg)
         chains[chain.name] = chain
+        _tell_what_has_no_effect(chain)
     return Loaded(chains=chains, problems=())
+
+
+def _tell_what_has_no_effect(chain: Chain) -> None:
+    for sentence in without_effect(chain):
+        log.info("%s: %s", chain.name, sentence)
+
+
+def _is_test(path: Path) -> bool:
+    return path.name.startswith("test_") or path.name == "conftest.py"
 
 
 def _explain(error: Exception) -> str:
@@ -144,4 +146,4 @@ def _explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"
-    return f"{type(error).__name__}: {error}"
+    return plain_names(f"{type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""What `python -m chainlets` can do, one module for each command."""
