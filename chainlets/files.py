@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
@@ -23,6 +23,7 @@ from chainlets.context import temporary_folder
 
 _LOCAL = "file:"
 _BLOCK = 1 << 20  # bytes read at a time
+_LONGEST_ENDING = 20  # characters
 
 
 class FileStore(Protocol):
@@ -138,14 +139,25 @@ class LocalFileStore:
         """Move the bytes into the temporary folder."""
         if self._folder is None:
             self._folder = temporary_folder()
-        target = self._folder / uuid.uuid4().hex / Path(name).name
+        target = self._folder / uuid.uuid4().hex / name_on_disk(name)
         target.parent.mkdir()
         shutil.move(path, target)
         return File.local(target, name=name, media_type=media_type)
 
 
+def name_on_disk(name: str) -> str:
+    """Where names lead nowhere: `content`, with the ending by which some libraries tell formats."""
+    ending = PurePath(name).suffix
+    return f"content{ending}" if len(ending) <= _LONGEST_ENDING and ending.isprintable() else "content"
+
+
 _store: ContextVar[FileStore] = ContextVar("chainlets_file_store", default=LocalFileStore())  # noqa: B039 (one per process is meant)
 _resolver: ContextVar[Callable[[str], File] | None] = ContextVar("chainlets_file_resolver", default=None)
+
+
+def current_file_store() -> FileStore:
+    """The store that `File` finds and puts bytes in here."""
+    return _store.get()
 
 
 @contextmanager

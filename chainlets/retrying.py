@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 BACKOFF_FIRST_S = 0.5
@@ -31,5 +33,24 @@ def after_failure(*, failures: int, max_attempts: int, retryable: bool, jitter: 
     """
     if not retryable or failures >= max(max_attempts, 1):
         return GiveUp()
+    if _Pauses.left_out:
+        return Retry(delay_s=0.0)
     longest = min(BACKOFF_FIRST_S * 2 ** (failures - 1), BACKOFF_CAP_S)
     return Retry(delay_s=longest * (0.5 + jitter / 2))
+
+
+class _Pauses:
+    left_out = 0  # blocks of `no_retry_pauses` that are open in this process
+
+
+@contextmanager
+def no_retry_pauses() -> Iterator[None]:
+    """Let a failed attempt be followed by the next at once, in this whole process, for the length of the block.
+
+    For tests: of stubs, and of chains in `run_local(strict=True)`.
+    """
+    _Pauses.left_out += 1
+    try:
+        yield
+    finally:
+        _Pauses.left_out -= 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -218,3 +220,15 @@ class WebSocket:
                     return
                 raise
             yield message
+
+
+@asynccontextmanager
+async def closed_after(websocket: WebSocketProtocol) -> AsyncIterator[None]:
+    """End the conversation with the block: with code 1000, or 1011 if it fails."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):  # the failure is what counts
+            await websocket.close(1011, "The chain failed; the run says why.")
+        raise
+    await websocket.close()

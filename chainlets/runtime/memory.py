@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 from chainlets.failure import Failure
 from chainlets.retrying import Retry, after_failure
+from chainlets.runtime.memory_rows import Event, Row, Transaction, kind_of
 from chainlets.runtime.store import (
     Claim,
     Fence,
@@ -28,35 +28,8 @@ from chainlets.runtime.store import (
     WorkerIdentity,
 )
 
-Ring = Callable[["Row"], None]
+Ring = Callable[[Row], None]
 Wake = Callable[[UUID], None]
-
-
-@dataclass(kw_only=True)
-class Row:
-    """An invocation."""
-
-    call: NewCall
-    run_id: UUID
-    parent: UUID | None
-    caller_round: int
-    state: State = State.QUEUED
-    attempt: int = 0
-    failures: int = 0
-    round: int = 0
-    available_at: float = 0.0
-    result: Any = None
-    failure: Failure | None = None
-    outputs: list[Output] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """One line of history; its number is its place in the list."""
-
-    type: str
-    invocation: UUID | None
-    data: Mapping[str, Any]
 
 
 class MemoryRunStore:
@@ -73,34 +46,42 @@ class MemoryRunStore:
         self.rows: dict[UUID, Row] = {}
         self.events: list[Event] = []
         self._lock = threading.RLock()
-        self._after: list[Callable[[], None]] = []
+        self._transaction: Transaction | None = None
 
     def start_run(self, call: NewCall) -> UUID:
         """Accept a run with this root invocation; its bell rings."""
         with self.atomic():
-            row = Row(call=call, run_id=uuid4(), parent=None, caller_round=0)
-            self.rows[call.id] = row
+            row = self._new(Row(call=call, run_id=uuid4(), parent=None, caller_round=0))
             self._event("invocation.queued", call.id, {"chainlet": call.chainlet, "attempt": 0})
             self._ring(row)
         return row.run_id
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """One transaction; bells ring after the outermost."""
+        """One transaction: it leaves nothing if it breaks, and bells ring once the outermost is through."""
         with self._lock:
-            yield
-            after, self._after = self._after, []
-        for tell in after:
+            if self._transaction is not None:
+                yield
+                return
+            self._transaction = transaction = Transaction(self.rows, self.events)
+            try:
+                yield
+            except BaseException:
+                transaction.undo()
+                raise
+            finally:
+                self._transaction = None
+        for tell in transaction.after:
             tell()
 
     def claim(self, *, invocation_id: UUID, worker: WorkerIdentity) -> Claim | None:
         """Take a queued invocation."""
-        row = self.rows.get(invocation_id)
+        row = self._row(invocation_id)
         if row is None or row.state is not State.QUEUED or row.available_at > time.monotonic():
             return None
         if row.call.fleet_limit is not None and self._under_way(row.call) >= row.call.fleet_limit:
             return None  # rung again when one of its kind ends
-        row.state, row.attempt = State.RUNNING, row.attempt + 1
+        row.state, row.attempt, row.worker = State.RUNNING, row.attempt + 1, worker.name
         self._event("invocation.started", invocation_id, {"attempt": row.attempt, "worker": worker.name})
         return Claim(
             fence=Fence(invocation_id=invocation_id, attempt=row.attempt),
@@ -117,14 +98,17 @@ class MemoryRunStore:
         caller = self._owned(parent)
         if caller is None:
             raise FenceLostError
-        row = self.rows.get(call.id)
+        row = self._row(call.id)
         if row is None:
             row = Row(call=call, run_id=caller.run_id, parent=parent.invocation_id, caller_round=caller.round)
-            self.rows[call.id] = row
+            self._new(row)
             self._event("invocation.queued", call.id, {"chainlet": call.chainlet, "attempt": 0})
             self._ring(row)
+        elif row.state is State.SUCCEEDED:
+            self._event("invocation.kept", call.id, {})
         elif row.state is State.CANCELLED or (row.state is State.FAILED and row.caller_round != caller.round):
-            row.state, row.failures, row.failure = State.QUEUED, 0, None
+            row.call, row.state, row.failures, row.failure = call, State.QUEUED, 0, None
+            row.available_at = 0.0
             row.round, row.caller_round = row.round + 1, caller.round
             self._event("invocation.requeued", call.id, {"attempt": row.attempt, "reason": "resumed"})
             self._ring(row)
@@ -179,7 +163,8 @@ class MemoryRunStore:
         else:
             row.state, row.round = State.QUEUED, row.round + 1
             row.available_at = time.monotonic() + delay
-            self._after.append(lambda: self._ring_later(row, delay))
+            self._tell(lambda: self._ring_later(row, delay))
+            self._ring_next(row)
         return True
 
     def hand_back(self, *, fence: Fence) -> bool:
@@ -205,21 +190,36 @@ class MemoryRunStore:
 
     def append(self, *, fence: Fence, type: str, data: Mapping[str, Any]) -> None:
         """Add an event that the author's code asked for."""
-        if self._owned(fence) is not None:
+        row = self._owned(fence)
+        if row is not None and not (type == "warning" and self._warned(row.run_id, data)):
             self._event(type, fence.invocation_id, data)
 
     def join(self, *, worker: WorkerIdentity) -> None:
         """Nothing to remember: there is one worker, and it is this process."""
 
-    def renew(self, *, worker: WorkerIdentity) -> set[UUID]:  # noqa: ARG002 (the one worker there is)
-        """The invocations that are still held."""
-        return {id for id, row in self.rows.items() if row.state is State.RUNNING}
+    def renew(self, *, worker: WorkerIdentity) -> set[UUID]:
+        """The invocations that the worker still holds."""
+        rows = self.rows.items()
+        return {id for id, row in rows if row.state is State.RUNNING and row.worker == worker.name}
 
     def leave(self, *, worker: WorkerIdentity) -> None:
         """Nothing to forget."""
 
+    def _row(self, invocation_id: UUID) -> Row | None:
+        """A row that is about to change."""
+        row = self.rows.get(invocation_id)
+        if row is not None and self._transaction is not None:
+            self._transaction.note(row)
+        return row
+
+    def _new(self, row: Row) -> Row:
+        if self._transaction is not None:
+            self._transaction.added.append(row.call.id)
+        self.rows[row.call.id] = row
+        return row
+
     def _owned(self, fence: Fence) -> Row | None:
-        row = self.rows.get(fence.invocation_id)
+        row = self._row(fence.invocation_id)
         owned = row is not None and row.state is State.RUNNING and row.attempt == fence.attempt
         return row if owned else None
 
@@ -228,16 +228,23 @@ class MemoryRunStore:
             if other.parent == invocation_id:
                 self._cancel_tree(id)
         self._wake(invocation_id)
-        if row.call.fleet_limit is not None:
-            kind = (row.call.chain, row.call.chainlet)
-            waiting = (r for r in self.rows.values() if r.state is State.QUEUED)
-            if (
-                free := next((r for r in waiting if (r.call.chain, r.call.chainlet) == kind), None)
-            ) is not None:
-                self._ring(free)
+        self._ring_next(row)
+
+    def _ring_next(self, row: Row) -> None:
+        """There is room for one more of a limited kind: let the oldest that waits try now."""
+        if row.call.fleet_limit is None:
+            return
+        kind = kind_of(row.call)
+        waiting = [
+            r
+            for r in self.rows.values()
+            if r.state is State.QUEUED and kind_of(r.call) == kind and r is not row
+        ]
+        if waiting:
+            self._ring(min(waiting, key=lambda other: other.available_at))
 
     def _cancel_tree(self, invocation_id: UUID) -> None:
-        row = self.rows.get(invocation_id)
+        row = self._row(invocation_id)
         if row is None or row.state.final:
             return
         row.state = State.CANCELLED
@@ -252,24 +259,34 @@ class MemoryRunStore:
         self._ended(invocation_id, row)
 
     def _under_way(self, call: NewCall) -> int:
-        kind = (call.chain, call.chainlet)
-        return sum(
-            r.state is State.RUNNING and (r.call.chain, r.call.chainlet) == kind for r in self.rows.values()
-        )
+        return sum(r.state is State.RUNNING and kind_of(r.call) == kind_of(call) for r in self.rows.values())
+
+    def _warned(self, run_id: UUID, data: Mapping[str, Any]) -> bool:
+        """Whether the run's person was told so before: a new attempt says again what the last one said."""
+        told = (e for e in self.events if e.type == "warning" and e.data == data)
+        return any(e.invocation in self.rows and self.rows[e.invocation].run_id == run_id for e in told)
 
     def _event(self, type: str, invocation: UUID, data: Mapping[str, Any]) -> None:
         self.events.append(Event(type=type, invocation=invocation, data=dict(data)))
 
     def _ring(self, row: Row) -> None:
-        self._after.append(lambda: self.ring(row))
+        self._tell(lambda: self.ring(row))
 
     def _ring_later(self, row: Row, delay_s: float) -> None:
-        timer = threading.Timer(delay_s, lambda: self.ring(row))
+        def ring() -> None:
+            if row.state is State.QUEUED:
+                self.ring(row)
+
+        timer = threading.Timer(delay_s, ring)
         timer.daemon = True
         timer.start()
 
     def _wake(self, invocation_id: UUID) -> None:
-        self._after.append(lambda: self.wake(invocation_id))
+        self._tell(lambda: self.wake(invocation_id))
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        assert self._transaction is not None, "stores are used inside `atomic()`"
+        self._transaction.after.append(tell)
 
 
 def _outcome(row: Row) -> Outcome:

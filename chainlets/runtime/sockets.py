@@ -19,7 +19,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chainlets.websocket import Frame, WebSocket
+from chainlets.websocket import Frame, WebSocket, closed_after
 
 Side = Literal["client", "worker"]
 
@@ -43,14 +43,16 @@ class BrokerLink:
         self._mine, self._others = _key(conversation, f"{side}-lives"), _key(conversation, f"{other}-lives")
         self._signed_at = -float(_SIGN_LASTS_S)
         self._seen = False
+        self._turns = asyncio.Lock()
+        self._reading: asyncio.Task[Frame] | None = None
 
     async def send(self, frame: Frame) -> None:
-        """Hand a frame to the other side; waits while too many lie unread."""
+        """Hand a frame to the other side; waits while too many lie unread, unless it is the end."""
         await self.sign()
         redis: Any = self._redis  # its types speak of both clients at once
-        while await redis.llen(self._to) >= MOST_UNREAD:
+        while frame.closed is None and await redis.llen(self._to) >= MOST_UNREAD:
             await self.sign()
-            if self._seen and not await self._other_lives():
+            if await self._other_left():
                 return  # nobody will read it
             await asyncio.sleep(0.05)
         async with redis.pipeline(transaction=False) as pipe:
@@ -59,19 +61,20 @@ class BrokerLink:
             await pipe.execute()
 
     async def receive(self) -> Frame:
-        """The next frame; an end with code 1006 if the other side shows no sign of life."""
-        redis: Any = self._redis
-        while True:
-            await self.sign()
-            try:
-                got = await redis.blpop([self._from], timeout=_LOOK_S)
-            except RedisError:
-                return _GONE
-            if got is not None:
-                self._seen = True
-                return _decode(got[1])
-            if self._seen and not await self._other_lives():
-                return _GONE
+        """The next frame; an end with code 1006 if the other side shows no sign of life any more."""
+        async with self._turns:
+            # Whoever gives up waiting must not take along a frame that has left the broker by then.
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read())
+            frame = await asyncio.shield(self._reading)
+            self._reading = None
+            return frame
+
+    async def stop(self) -> None:
+        """Read no more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
 
     async def sign(self) -> None:
         """Show that this side lives; cheap when it did so a moment ago."""
@@ -79,8 +82,26 @@ class BrokerLink:
             self._signed_at = time.monotonic()
             await self._redis.set(self._mine, 1, ex=_SIGN_LASTS_S)
 
-    async def _other_lives(self) -> bool:
-        return bool(await self._redis.exists(self._others))
+    async def _read(self) -> Frame:
+        redis: Any = self._redis
+        while True:
+            try:
+                await self.sign()
+                got = await redis.blpop([self._from], timeout=_LOOK_S)
+                if got is None and await self._other_left():
+                    last = await redis.lpop(self._from)  # said after our last look, before it left
+                    return _GONE if last is None else _decode(last)
+            except RedisError:
+                return _GONE
+            if got is not None:
+                self._seen = True
+                return _decode(got[1])
+
+    async def _other_left(self) -> bool:
+        """Whether the other side was there, and shows no sign of life any more."""
+        lives = bool(await self._redis.exists(self._others))
+        self._seen = self._seen or lives
+        return self._seen and not lives
 
 
 @asynccontextmanager
@@ -100,6 +121,7 @@ async def link(*, url: str, conversation: UUID, side: Side) -> AsyncIterator[Bro
         yield end
     finally:
         signing.cancel()
+        await end.stop()
         with contextlib.suppress(RedisError):
             await redis.delete(_key(conversation, f"{side}-lives"))
         await redis.aclose()
@@ -121,13 +143,8 @@ async def worker_socket(*, url: str, conversation: UUID) -> AsyncIterator[WebSoc
         if opening.closed is not None:
             raise ConnectionError("The client had gone before a worker was there.")
         websocket = WebSocket(end, headers=json.loads(opening.message))
-        try:
+        async with closed_after(websocket):
             yield websocket
-        except BaseException:
-            with contextlib.suppress(Exception):
-                await websocket.close(1011, "The chain failed; the run says why.")
-            raise
-        await websocket.close()
 
 
 def opening(headers: dict[str, str]) -> Frame:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 import chainlets
+from webapp.files.errors import FileNotFound
 from webapp.files.services import as_handle, local_path, store_local
 from webapp.runs.models import Run
 
@@ -21,8 +22,15 @@ class RunFiles:
         self._run_id = run_id
 
     def path(self, file_id: str) -> Path:
-        """Where the bytes lie."""
-        return local_path(file_id=file_id)
+        """Where the bytes lie.
+
+        Raises:
+            FileNotFoundError: they are gone.
+        """
+        try:
+            return local_path(file_id=file_id)
+        except FileNotFound as error:
+            raise FileNotFoundError(f"The bytes of the file {file_id[:60]!r} are gone.") from error
 
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> chainlets.File:
         """Move a file into the store, as the run's own."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from chainlets.errors import StoreUnavailable
 from chainlets.failure import Failure
@@ -22,8 +22,7 @@ class DatabaseRunStore:
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """One transaction, on this thread's connection."""
-        close_old_connections()
+        """One transaction, on this thread's connection, which stays open until it fails."""
         try:
             with transaction.atomic():
                 yield
@@ -126,7 +125,10 @@ class DatabaseRunStore:
     def outputs(self, *, invocation_id: UUID, after: int) -> list[Output]:
         """The pieces that a streaming call has given."""
         found = Event.objects.filter(
-            run__invocations=invocation_id, seq__gt=after, invocation_id=invocation_id, type="invocation.output"
+            run__invocations=invocation_id,
+            seq__gt=after,
+            invocation_id=invocation_id,
+            type="invocation.output",
         )
         return [_output(event) for event in found.order_by("seq")]
 
