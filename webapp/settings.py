@@ -18,7 +18,8 @@ ALLOWED_HOSTS = [*env.names("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
 HTTPS_ONLY = env.flag("HTTPS_ONLY")
 
 # What runs, and where.
-CHAINS = env.names("CHAINS", "chainlets.chains.hello,chainlets.chains.transcribe,chainlets.chains.excerpt")
+SHIPPED_CHAINS = ("hello", "fan_out", "stream", "numbers", "retrieval", "poems", "transcribe", "excerpt")
+CHAINS = env.names("CHAINS", ",".join(f"chainlets.chains.{name}" for name in SHIPPED_CHAINS))
 CHAINS_DIR = env.text("CHAINS_DIR")
 WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
 PRELOAD = env.names("PRELOAD", "transcribe.WhisperModel")
