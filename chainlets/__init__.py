@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         depends_context,
         mark_entrypoint,
     )
-    from chainlets.cloud import EngineBuilderLLMInput, push
+    from chainlets.cloud import EngineBuilderLLMInput, TrussHandle, push
     from chainlets.config import (
         Assets,
         BasetenImage,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         Compute,
         CustomImage,
         DockerImage,
-        RPCOptions,
         RemoteConfig,
+        RPCOptions,
     )
     from chainlets.context import (
         CallInfo,
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "batching": "batched",
     "chainlet": "ChainletBase EngineBuilderLLMChainlet ModelBase TrussChainlet depends depends_context mark_entrypoint",
-    "cloud": "EngineBuilderLLMInput push",
+    "cloud": "EngineBuilderLLMInput TrussHandle push",
     "config": "Assets BasetenImage ChainletOptions Compute CustomImage DockerImage RPCOptions RemoteConfig",
     "context": "CallInfo DeployedServiceDescriptor DeploymentContext Environment cancelled emit info log offload progress scratch_dir warn",
     "errors": "CallCancelled CallError ChainletsError ChainsDeploymentError ChainsRuntimeError ChainsUsageError GenericRemoteException InputRejected MissingDependencyError StoreUnavailable WorkerLost",
@@ -80,7 +80,7 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [  # noqa: PLE0604 (names are found by `__getattr__`)
+__all__ = [
     "Assets",
     "BasetenImage",
     "CallCancelled",
@@ -111,6 +111,7 @@ __all__ = [  # noqa: PLE0604 (names are found by `__getattr__`)
     "StoreUnavailable",
     "StubBase",
     "TrussChainlet",
+    "TrussHandle",
     "WebSocketDisconnect",
     "WebSocketProtocol",
     "WeightsSource",
@@ -133,12 +134,14 @@ __all__ = [  # noqa: PLE0604 (names are found by `__getattr__`)
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        msg = f"`chainlets` has no {name!r}. What there is: {', '.join(__all__)}."
-        raise AttributeError(msg)
-    value = globals()[name] = getattr(importlib.import_module(f"chainlets.{_HOME[name]}"), name)
-    return value
+if not TYPE_CHECKING:  # where it is, the imports above say which names there are
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            msg = f"`chainlets` has no {name!r}. What there is: {', '.join(__all__)}."
+            raise AttributeError(msg)
+        value = globals()[name] = getattr(importlib.import_module(f"chainlets.{_HOME[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

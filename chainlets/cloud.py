@@ -27,6 +27,15 @@ class EngineBuilderLLMInput(BaseModel):
     stream: bool | None = None
 
 
+class TrussHandle:
+    """Stands for a name of truss_chains that needs Baseten's cloud; nothing can be made of it here."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise ChainsDeploymentError(
+            "`TrussHandle` names a model on Baseten's cloud. Call it with `chains.StubBase.from_url(url, context)`."
+        )
+
+
 def push(entrypoint: object = None, *_: Any, **__: Any) -> NoReturn:
     """Refuse: nothing is pushed anywhere, chains are found where they lie.
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from chainlets import binary
 from chainlets.errors import ChainsUsageError
+
+T = TypeVar("T")
 
 JsonValue = Any
 Piece = str | bytes
@@ -68,14 +70,12 @@ class Endpoint:
 
     def encode_input(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, JsonValue]:
         """The arguments of a call as a JSON object; raises as `bind`, or ChainsUsageError."""
-        data: dict[str, JsonValue] = _as_json(
-            lambda: self.bind(args, kwargs).model_dump(mode="json"), what="An argument"
-        )
+        data: dict[str, JsonValue] = _as_json(self._dumped(args, kwargs, "json"), what="An argument")
         return data
 
     def pack_input(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
-        """The arguments of a call as bytes, arrays and byte strings unchanged; raises as `bind`."""
-        return binary.pack(self.bind(args, kwargs).model_dump(mode="python"))
+        """The arguments of a call as bytes, arrays and byte strings unchanged; raises as `encode_input`."""
+        return _as_bytes(self._dumped(args, kwargs, "python"), what="An argument")
 
     def read_input(self, data: Mapping[str, JsonValue]) -> BaseModel:
         """The arguments as a model, from JSON.
@@ -83,15 +83,18 @@ class Endpoint:
         Raises:
             pydantic.ValidationError: the data does not fit.
         """
-        return self.input_model.model_validate_json(to_json(data, inf_nan_mode="constants"))
+        return self._read(data, strict=None)
 
     def decode_input(self, data: Mapping[str, JsonValue]) -> dict[str, Any]:
-        """The arguments to call the method with, by name; raises as `read_input`."""
-        return self._arguments(self.read_input(data))
+        """The arguments to call the method with, by name, from what `encode_input` made; raises as `read_input`."""
+        return self._arguments(self._read(data, strict=False))
 
     def unpack_input(self, data: bytes) -> dict[str, Any]:
         """The same from what `pack_input` made."""
-        return self._arguments(self.input_model.model_validate(binary.unpack(data)))
+        tree = binary.unpack(data)
+        return self._arguments(
+            self.input_model.model_validate(tree, strict=False, by_alias=True, by_name=True)
+        )
 
     def encode_output(self, value: Any, *, chainlet: str) -> JsonValue:
         """The returned value as JSON.
@@ -100,21 +103,23 @@ class Endpoint:
             ChainsUsageError: it is not of the annotated type.
         """
         checked = self._checked(value, chainlet)
-        return _as_json(
-            lambda: self.output.dump_python(checked, mode="json"), what=f"The result of `{chainlet}`"
-        )
+        dumped = self.output.dump_python
+        return _as_json(lambda: dumped(checked, mode="json", by_alias=False), what=_result_of(chainlet))
 
     def pack_output(self, value: Any, *, chainlet: str) -> bytes:
         """The returned value as bytes; raises as `encode_output`."""
-        return binary.pack(self.output.dump_python(self._checked(value, chainlet), mode="python"))
+        checked = self._checked(value, chainlet)
+        return _as_bytes(lambda: self.output.dump_python(checked, by_alias=False), what=_result_of(chainlet))
 
     def decode_output(self, data: JsonValue) -> Any:
         """The value a caller gets."""
-        return self.output.validate_json(to_json(data, inf_nan_mode="constants"))
+        text = to_json(data, inf_nan_mode="constants")
+        return self.output.validate_json(text, strict=False, by_alias=True, by_name=True)
 
     def unpack_output(self, data: bytes) -> Any:
         """The same from what `pack_output` made."""
-        return self.output.validate_python(binary.unpack(data))
+        tree = binary.unpack(data)
+        return self.output.validate_python(tree, strict=False, by_alias=True, by_name=True)
 
     def check_piece(self, piece: Any, *, chainlet: str) -> Piece:
         """A piece of a stream, if it is what the annotation says.
@@ -131,8 +136,22 @@ class Endpoint:
         )
         raise ChainsUsageError(msg)
 
+    def _read(self, data: Mapping[str, JsonValue], *, strict: bool | None) -> BaseModel:
+        # What comes from another chainlet was checked there, strictly if its model says so. By now a
+        # tuple is a list and an infinite number a text, so that it is read without being strict.
+        text = to_json(data, inf_nan_mode="constants")
+        return self.input_model.model_validate_json(text, strict=strict, by_alias=True, by_name=True)
+
+    def _dumped(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], mode: Literal["json", "python"]
+    ) -> Callable[[], dict[str, Any]]:
+        values = self.bind(args, kwargs)
+        # Called on the class, because an argument may be called `model_dump`. By field names, because
+        # an alias to write by is not always one to read by; without what is computed from fields.
+        return lambda: BaseModel.model_dump(values, mode=mode, by_alias=False, round_trip=True)
+
     def _arguments(self, values: BaseModel) -> dict[str, Any]:
-        return {name: getattr(values, name) for name in self.parameters}
+        return {name: values.__dict__[name] for name in self.parameters}
 
     def _checked(self, value: Any, chainlet: str) -> Any:
         try:
@@ -146,20 +165,44 @@ def piece_to_json(piece: Piece) -> dict[str, str]:
     """A piece of a stream as it stands in an event."""
     if isinstance(piece, str):
         return {"text": piece}
-    return {"base64": base64.b64encode(piece).decode("ascii")}
+    return {"base64": base64.urlsafe_b64encode(piece).decode("ascii")}
 
 
 def piece_from_json(data: Mapping[str, str]) -> Piece:
     """The piece that `piece_to_json` wrote."""
-    return data["text"] if "text" in data else base64.b64decode(data["base64"])
+    return data["text"] if "text" in data else base64.urlsafe_b64decode(data["base64"])
 
 
-def _as_json(dump: Any, *, what: str) -> Any:
+def _result_of(chainlet: str) -> str:
+    return f"The result of `{chainlet}`"
+
+
+def _as_json(dump: Callable[[], T], *, what: str) -> T:
+    def plain() -> T:
+        value = dump()
+        text = to_json(value, inf_nan_mode="constants")
+        if b"NaN" in text or b"Infinity" in text:
+            # JSON has no such numbers and databases refuse them; Pydantic reads their names as numbers.
+            value = from_json(to_json(value, inf_nan_mode="strings"))
+        return value
+
+    return _written(plain, what=what, how="as JSON")
+
+
+def _as_bytes(dump: Callable[[], object], *, what: str) -> bytes:
+    return _written(lambda: binary.pack(dump()), what=what, how="as bytes")
+
+
+def _written(write: Callable[[], T], *, what: str, how: str) -> T:
     try:
-        return dump()
-    except (PydanticSerializationError, UnicodeDecodeError) as error:
-        msg = (
-            f"{what} cannot be written as JSON: {error}. For bytes inside a model of your own set "
-            f'`model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")`, or call with `use_binary=True`.'
-        )
-        raise ChainsUsageError(msg) from error
+        return write()
+    except (PydanticSerializationError, UnicodeError) as error:
+        text = f"{what} cannot be written {how}: {error}."
+        if "surrogate" in str(error):
+            text = f'{text} It has half a character; make texts with `.decode(errors="replace")`.'
+        elif how == "as JSON":
+            text = (
+                f"{text} For bytes inside a model of your own set `model_config = "
+                'ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")`, or call with `use_binary=True`.'
+            )
+        raise ChainsUsageError(text) from error

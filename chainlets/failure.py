@@ -6,8 +6,10 @@ lines; `cause` is the level below, down to the root.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import builtins
+import contextlib
 import linecache
 import sys
 import traceback
@@ -18,12 +20,15 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chainlets.errors import CallCancelled, CallError, GenericRemoteException, WorkerLost
+from chainlets.importing import plain_names
 from chainlets.remote_error import RemoteErrorDetail, StackFrame
 
 _OWN_FOLDER = str(Path(__file__).parent)
 _SHIPPED_CHAINS = str(Path(__file__).parent / "chains")
 _LIBRARY_FOLDERS = (str(Path(asyncio.__file__).parent.parent),)
+_INSTALLED = {"site-packages", "dist-packages"}
 _MOST_CAUSES = 8
+_NAMED = {kind.__name__: kind for kind in (CallCancelled, GenericRemoteException, WorkerLost)}
 
 
 class Frame(BaseModel):
@@ -74,12 +79,20 @@ class Failure(BaseModel):
         return failure
 
     @property
+    def first_status(self) -> int | None:
+        """The HTTP status that the outermost exception with one asks for."""
+        failure: Failure | None = self
+        while failure is not None and failure.status is None:
+            failure = failure.cause
+        return failure.status if failure is not None else None
+
+    @property
     def detail(self) -> RemoteErrorDetail:
         """This level alone, in the form of truss_chains."""
         frames = [StackFrame(filename=f.file, lineno=f.line, name=f.name, line=f.code) for f in self.frames]
         return RemoteErrorDetail(
             exception_cls_name=self.type,
-            exception_module_name=self.module,
+            exception_module_name=plain_names(self.module),
             exception_message=self.message,
             user_stack_trace=frames,
         )
@@ -89,7 +102,7 @@ class Failure(BaseModel):
         lines = ["Chainlet-Traceback (most recent call last):", *_story(self)]
         bars = len(lines[-1]) - len(lines[-1].lstrip("│ "))
         last = lines[-1][:bars].replace("│", "╰") + lines[-1][bars:]
-        return "\n".join([*lines[:-1], last])
+        return plain_names("\n".join([*lines[:-1], last]))
 
 
 def _story(failure: Failure) -> list[str]:
@@ -98,7 +111,7 @@ def _story(failure: Failure) -> list[str]:
         lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.name}')
         lines += [f"    {frame.code}"] if frame.code else []
     cause = failure.cause
-    passed_on = cause is not None and (cause.type, cause.message) == (failure.type, failure.message)
+    passed_on = cause is not None and failure.message in (cause.message, f"{cause.type}: {cause.message}")
     said = "" if passed_on else failure.message
     if cause is not None:
         said = f"{said} (showing chained remote errors, root error at the bottom)".lstrip()
@@ -154,7 +167,7 @@ def exception_from(failure: Failure) -> BaseException:
     """
     error = _same_class(failure)
     if error is None:
-        named = {"WorkerLost": WorkerLost, "CallCancelled": CallCancelled}.get(failure.type)
+        named = _NAMED.get(failure.type)
         kind: type[CallError] = named or GenericRemoteException
         text = failure.message if named else f"{failure.type}: {failure.message}"
         error = kind(text, failure)
@@ -174,9 +187,20 @@ def _same_class(failure: Failure) -> BaseException | None:
     if not isinstance(kind, type) or not issubclass(kind, Exception) or issubclass(kind, CallError):
         return None
     try:
-        return kind(failure.message)
+        error: Exception = kind() if failure.message == failure.type else kind(*_said(kind, failure.message))
+        if str(error) not in ("", failure.message):
+            error.args = (failure.message,)  # its `__init__` made a sentence of what is one already
     except Exception:  # noqa: BLE001 (a class that cannot be built from one string is replaced by ours)
         return None
+    return error
+
+
+def _said(kind: type[Exception], message: str) -> tuple[object, ...]:
+    """The arguments that make an exception say `message`; a KeyError shows its key as Python writes it."""
+    if issubclass(kind, KeyError):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return (ast.literal_eval(message),)
+    return (message,)
 
 
 def _cause(error: BaseException, *, depth: int) -> Failure | None:
@@ -185,6 +209,8 @@ def _cause(error: BaseException, *, depth: int) -> Failure | None:
     if isinstance(found, Failure):
         return found
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if isinstance(error, BaseExceptionGroup):
+        earlier = error.exceptions[0]  # the others are counted in its message
     if earlier is None or depth >= _MOST_CAUSES:
         return None
     remote = getattr(earlier, "failure", None)
@@ -224,7 +250,7 @@ def is_user_file(file: str) -> bool:
     """Whether a source file is an author's: neither ours, but for the chains that come along, nor a library's."""
     if file.startswith(_OWN_FOLDER):
         return file.startswith(_SHIPPED_CHAINS)
-    return not file.startswith(("<", *_LIBRARY_FOLDERS))
+    return not file.startswith(("<", *_LIBRARY_FOLDERS)) and not _INSTALLED & set(Path(file).parts)
 
 
 def _short(file: str) -> str:

@@ -22,6 +22,7 @@ from chainlets.endpoint import Endpoint, Piece, piece_to_json
 from chainlets.errors import ChainsRuntimeError
 from chainlets.files import FileStore, use_file_store
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.containment import contained
 from chainlets.runtime.store import Claim
 
 T = TypeVar("T")
@@ -217,7 +218,7 @@ class Execution:
         self._task = asyncio.current_task()
         if self._cancelled:
             raise asyncio.CancelledError
-        with self._entered():
+        with contained(self.claim.chainlet), self._entered():
             limit = asyncio.timeout(self.claim.timeout_s)
             try:
                 async with limit:
@@ -254,7 +255,7 @@ class Execution:
             shutil.rmtree(self._scratch)
 
     def _run_sync(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        with self._entered():
+        with contained(self.claim.chainlet), self._entered():
             return method(**arguments)
 
     @contextmanager

@@ -20,16 +20,18 @@ from chainlets.chainlet import ChainletBase, DependencyMarker
 from chainlets.context import DeployedServiceDescriptor, DeploymentContext, temporary_folder
 from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.endpoint import Piece, Shape
-from chainlets.files import LocalFileStore
+from chainlets.files import current_file_store
 from chainlets.graph import Chain, chain_from
 from chainlets.runtime.engine import Engine, Surroundings
+from chainlets.runtime.execution import current_execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.journal import input_hash
-from chainlets.runtime.memory import MemoryRunStore, Row
-from chainlets.runtime.replicas import context_for
+from chainlets.runtime.memory import MemoryRunStore
+from chainlets.runtime.memory_rows import Row
+from chainlets.runtime.replicas import context_for, provide
 from chainlets.runtime.store import NewCall, Outcome, WorkerIdentity
 from chainlets.runtime.stub import Call, end_feed, read_feed, value_of
-from chainlets.websocket import WebSocketProtocol
+from chainlets.websocket import WebSocketProtocol, closed_after
 
 _GRACE_S = 1.0  # for what still runs when the block ends
 
@@ -46,9 +48,10 @@ class StrictRuntime:
     ) -> None:
         self._secrets, self._services = dict(secrets), services
         self._data_dir = data_dir or temporary_folder()
-        self._files = LocalFileStore()
+        self._files = current_file_store()
         self._chains: dict[str, Chain] = {}
         self._owner: tuple[Chain, ChainletDescriptor] | None = None
+        self._provided = self._data_dir
         self._sockets: dict[UUID, WebSocketProtocol] = {}
         self._store = MemoryRunStore(ring=self._ring)
         name = f"local@{socket.gethostname()}-{os.getpid()}"
@@ -78,6 +81,7 @@ class StrictRuntime:
     def stop(self) -> None:
         """End; what still runs is cut off."""
         self._engine.stop(_GRACE_S)
+        self._store.ring = lambda _: None  # what still waits for its next attempt gets none
         self._engine.end()
 
     def adopt(self, chainlet: ChainletBase) -> None:
@@ -85,8 +89,9 @@ class StrictRuntime:
         chain = chain_from(type(chainlet))
         self._chains[chain.name] = chain
         self._owner = (chain, chain.entrypoint)
+        self._provided = provide(chain, chain.entrypoint, data_dir=self._data_dir, secrets=self._secrets)
         self._engine.adopt(chain, chain.entrypoint, chainlet)
-        setattr(chainlet, chain.entrypoint.endpoint.method, self._root(chain))
+        setattr(chainlet, chain.entrypoint.endpoint.method, self._root(chain, chainlet))
 
     def dependency(self, marker: DependencyMarker) -> object:
         """A stub whose calls go through the engine."""
@@ -100,13 +105,14 @@ class StrictRuntime:
         return context_for(
             owner,
             secrets=self._secrets,
-            data_dir=self._data_dir,
+            data_dir=self._provided,
             services=self._services,
             chain=owner.__name__,
         )
 
-    def _root(self, chain: Chain) -> Callable[..., Any]:
+    def _root(self, chain: Chain, chainlet: ChainletBase) -> Callable[..., Any]:
         endpoint = chain.entrypoint.endpoint
+        own: Callable[..., Any] = getattr(type(chainlet), endpoint.method).__get__(chainlet)
 
         def start(args: tuple[Any, ...], kwargs: dict[str, Any], feed: Feed | None = None) -> Future[Outcome]:
             call = _root_call(chain, endpoint.encode_input(args, kwargs))
@@ -142,7 +148,13 @@ class StrictRuntime:
             Shape.STREAM: stream,
             Shape.WEBSOCKET: converse,
         }
-        return ways[endpoint.shape]
+        begin = ways[endpoint.shape]
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            # A chainlet that calls itself does so plainly, as in a worker.
+            return begin(*args, **kwargs) if current_execution.get() is None else own(*args, **kwargs)
+
+        return method
 
     def _find(self, chain: str, chainlet: str) -> tuple[Chain, ChainletDescriptor] | None:
         found = self._chains.get(chain)
@@ -163,7 +175,9 @@ class StrictRuntime:
 
     @asynccontextmanager
     async def _socket(self, invocation_id: UUID) -> AsyncIterator[WebSocketProtocol]:
-        yield self._sockets.pop(invocation_id)
+        websocket = self._sockets.pop(invocation_id)
+        async with closed_after(websocket):
+            yield websocket
 
 
 class _Direct:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import logging
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 _OFFLOAD_THREADS = 64
 _END_S = 1.0  # for what is cancelled to end
@@ -65,15 +69,31 @@ class UserLoops:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
-        loop.set_default_executor(
-            ThreadPoolExecutor(_OFFLOAD_THREADS, thread_name_prefix="chainlets-offload")
-        )
+        loop.set_default_executor(_OffloadThreads(_OFFLOAD_THREADS, thread_name_prefix="chainlets-offload"))
         loop.set_task_factory(self.task_factory)
         name = f"chainlets-loop-{len(self._blocked)}"
-        thread = threading.Thread(target=loop.run_forever, name=name, daemon=True)
+        thread = threading.Thread(target=_run, args=(loop,), name=name, daemon=True)
         self._blocked[loop], self._threads[loop] = 0, thread
         thread.start()
         return loop
+
+
+class _OffloadThreads(ThreadPoolExecutor):
+    """Threads on which code knows whose call it belongs to, also after `loop.run_in_executor(None, …)`."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, whatever the tasks that authors make themselves raise."""
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            log.error("A task that a chainlet made raised %r; the others go on.", error)  # noqa: TRY400 (its owner gets the traceback)
+        else:
+            return
 
 
 def end_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 from chainlets.assets import provide_assets, set_environment
 from chainlets.chainlet import ChainletBase, DependencyMarker, build
+from chainlets.config import DockerImage
 from chainlets.context import DeployedServiceDescriptor, DeploymentContext, Secrets
 from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.errors import ChainsRuntimeError, MissingDependencyError
 from chainlets.graph import Chain
+from chainlets.runtime.containment import contained
 
 log = logging.getLogger(__name__)
 
@@ -195,30 +197,59 @@ class Replicas:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_HEALTH_ANSWER_S):
-                answer = await loop.run_in_executor(self._threads, lambda: _answer(ask))
+                answer = await loop.run_in_executor(
+                    self._threads, lambda: _answer(ask, replica.descriptor.name)
+                )
         except Exception as error:  # noqa: BLE001 (the author's code may raise anything)
             log.warning("%s.%s could not say whether it is healthy: %r", *_names(replica), error)
             return False
         return bool(answer)
 
     def _instantiate(self, chain: Chain, descriptor: ChainletDescriptor) -> ChainletBase:
-        name, config = f"{chain.name}.{descriptor.name}", descriptor.cls.remote_config
-        set_environment(chainlet=name, variables=config.options.env_variables)
-        data_dir = provide_assets(chainlet=name, config=config, folder=self._data_dir, secrets=self._secrets)
+        data_dir = provide(chain, descriptor, data_dir=self._data_dir, secrets=self._secrets)
         active = _RuntimeAssembler(
             chain=chain,
             descriptor=descriptor,
             stub=self._stub,
             secrets=self._secrets,
-            data_dir=data_dir or self._data_dir,
+            data_dir=data_dir,
             services=self._services,
         )
-        return build(descriptor.cls, active)
+        with contained(descriptor.name):
+            try:
+                return build(descriptor.cls, active)
+            except ModuleNotFoundError as error:
+                image = descriptor.cls.remote_config.docker_image
+                raise MissingDependencyError(_missing_package(descriptor.name, image, error)) from error
 
 
-def _answer(ask: Callable[[], Any]) -> Any:
-    answer = ask()
-    return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+def provide(
+    chain: Chain, descriptor: ChainletDescriptor, *, data_dir: Path, secrets: Mapping[str, str]
+) -> Path:
+    """Set the variables and fetch the assets that a chainlet declares; what its context gives as `data_dir`."""
+    name, config = f"{chain.name}.{descriptor.name}", descriptor.cls.remote_config
+    set_environment(chainlet=name, variables=config.options.env_variables)
+    if config.options.enable_debug_logs:
+        logging.getLogger(descriptor.cls.__module__).setLevel(logging.DEBUG)
+    return provide_assets(chainlet=name, config=config, folder=data_dir, secrets=secrets) or data_dir
+
+
+def _missing_package(chainlet: str, image: DockerImage, error: ModuleNotFoundError) -> str:
+    """Which requirement to install, if one of the image's looks like the module that is missing."""
+    module = (error.name or "").partition(".")[0]
+    plain = module.lower().replace("_", "-")
+    wanted = [line for line in image.pip_requirements if plain and plain in line.lower().replace("_", "-")]
+    name = wanted[0] if wanted else module
+    return (
+        f"`{chainlet}` imports {module!r}, which is not installed. Nothing is installed at run time: "
+        f"`pip install {name}` into the environment of the workers, or build an image with it."
+    )
+
+
+def _answer(ask: Callable[[], Any], chainlet: str) -> Any:
+    with contained(chainlet):
+        answer = ask()
+        return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
 
 def _replica(chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> Replica:

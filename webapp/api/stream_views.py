@@ -98,7 +98,7 @@ def _bytes(piece: Piece) -> bytes:
 
 def _failed(error: RunFailed, headers: dict[str, str]) -> HttpResponseBase:
     failure = error.failure
-    status = failure.root.status if failure and failure.root.status else 500
+    status = (failure.first_status if failure else None) or 500
     body = problem(status=status, code="run_failed", detail=error.detail)
     if failure is not None:
         body["error"] = {**failure.model_dump(mode="json"), "text": failure.text()}
