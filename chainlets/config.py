@@ -115,7 +115,8 @@ class CustomImage(ConfigValue):
 
     Attributes:
         image: such as "python:3.11-slim".
-        python_executable_path, docker_auth: accepted for sources written for truss_chains.
+        python_executable_path, docker_auth: accepted for sources written for truss_chains; have no
+            effect here.
     """
 
     image: Annotated[str, Field(min_length=1)]
@@ -135,9 +136,10 @@ class DockerImage(ConfigValue):
         apt_requirements: names of system packages.
         requirements_file: a path, or what `make_abs_path_here` gives.
         pip_requirements_file: an older name of `requirements_file`; write only one of them.
-        data_dir: a folder of data that belongs to the chainlet.
-        external_package_dirs: folders that its imports are looked up in as well.
-        truss_server_version_override: accepted for sources written for truss_chains.
+        data_dir: a folder of data that belongs to the chainlet; its context's `data_dir` shows what
+            lies in it.
+        external_package_dirs, truss_server_version_override: accepted for sources written for
+            truss_chains; have no effect here.
     """
 
     base_image: BasetenImage | CustomImage = BasetenImage.PY311
@@ -206,13 +208,13 @@ class ChainletOptions(ConfigValue):
     """Rarely needed switches, as in truss_chains, and one of ours.
 
     Attributes:
-        enable_b10_tracing: accepted for sources written for truss_chains.
+        enable_b10_tracing, health_checks, metadata: accepted for sources written for truss_chains;
+            have no effect here.
         enable_debug_logs: whether the chainlet's log lines of level DEBUG are kept.
         env_variables: environment variables that its replicas find.
-        health_checks: how long a replica may be unwell.
-        metadata: anything, kept with the chainlet.
         streaming_read_timeout: seconds between two pieces of a stream before its reader gives up.
-        transport: what the entrypoint is reached by; it follows from `run_remote` by default.
+        transport: what the entrypoint is reached by; it follows from `run_remote` by default. The
+            ping times of a websocket have no effect here.
         fleet_concurrency_limit: calls of this chainlet that all workers together have under way;
             more stay queued. No limit by default.
     """
@@ -244,7 +246,7 @@ class RPCOptions(ConfigValue, strict=True, extra="ignore"):
     Attributes:
         retries: attempts in all; 0 and 1 both mean one.
         timeout_sec: seconds one attempt may take, counted from when a worker starts it.
-        use_binary: accepted for sources written for truss_chains.
+        use_binary: arguments and result travel as bytes in a file, not as JSON in a row.
         concurrency_limit: calls to this dependency that one process has under way; more wait.
     """
 
@@ -256,6 +258,8 @@ class RPCOptions(ConfigValue, strict=True, extra="ignore"):
 
 _NOT_INSTALLED = "nothing is installed at run time, only when an image is built"
 
+_PINGS = "the web server decides how it pings"
+
 _NO_EFFECT = {
     "docker_image.base_image": "chains run in the worker's own Python; an image is chosen when it is built",
     "docker_image.base_image.python_executable_path": "chains run in the worker's own Python",
@@ -264,10 +268,17 @@ _NO_EFFECT = {
     "docker_image.apt_requirements": _NOT_INSTALLED,
     "docker_image.requirements_file": _NOT_INSTALLED,
     "docker_image.pip_requirements_file": _NOT_INSTALLED,
+    "docker_image.external_package_dirs": (
+        "imports are found beside the chain's file and in the worker's own Python, so install other packages there"
+    ),
     "docker_image.truss_server_version_override": "there is no Truss server",
     "build_commands": "they are for building an image, and nothing is built at run time",
     "compute.instance_type": "calls are routed by `gpu` and `gpu_count`",
     "options.enable_b10_tracing": "every run is traced as it is",
+    "options.health_checks": "a replica whose `is_healthy` says no is built anew for its next call",
+    "options.metadata": "nothing reads it",
+    "options.transport.ping_interval_seconds": _PINGS,
+    "options.transport.ping_timeout_seconds": _PINGS,
 }
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chainlets import definitions
-from chainlets.assets import provide_assets, set_environment
+from chainlets.assets import provide_assets
 from chainlets.chainlet import ChainletBase, DependencyMarker, assembler, build
 from chainlets.context import DeployedServiceDescriptor, DeploymentContext, Secrets
 from chainlets.describe import describe, inspect_class
+from chainlets.environment import set_environment
 from chainlets.errors import MissingDependencyError
 from chainlets.faults import raise_faults
 

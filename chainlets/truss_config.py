@@ -64,13 +64,12 @@ class ModelRepo(ConfigValue):
 
 
 class ExternalDataItem(ConfigValue):
-    """A file to fetch once over HTTP into the data folder.
+    """A file to fetch once into the data folder.
 
     Attributes:
-        url: its address, starting with https:// or http://.
+        url: its address, starting with https://, http:// or file://.
         local_data_path: where it is put, relative to the data folder.
-        backend: how it is fetched.
-        name: what logs call it; its address by default.
+        backend, name: accepted for sources written for truss_chains.
     """
 
     url: str
@@ -81,9 +80,10 @@ class ExternalDataItem(ConfigValue):
     @classmethod
     def _refuse(cls, given: Mapping[str, Any]) -> None:
         url = given.get("url", "https://")
-        if not str(url).startswith(("https://", "http://")):
+        if not str(url).startswith(("https://", "http://", "file://")):
             raise ValueError(
-                f"`ExternalDataItem.url` is {url!r}. Write a full address, such as https://example.org/data.bin."
+                f"`ExternalDataItem.url` is {url!r}. Write a full address, such as https://example.org/data.bin or "
+                "file:///srv/data.bin."
             )
 
 
@@ -122,7 +122,7 @@ class WeightsSource(ConfigValue):
 
 
 class HealthChecks(ConfigValue):
-    """How long a replica may be unwell.
+    """How long a replica may be unwell; accepted for sources written for truss_chains, has no effect here.
 
     Attributes:
         restart_check_delay_seconds: how long after its start a replica is first judged.
@@ -142,10 +142,10 @@ class HTTPOptions(ConfigValue):
 
 
 class WebsocketOptions(ConfigValue):
-    """The chainlet takes a websocket.
+    """The chainlet takes a websocket. The two times have no effect here: the web server pings.
 
     Attributes:
-        ping_interval_seconds: seconds between two pings; the server's own choice by default.
+        ping_interval_seconds: seconds between two pings.
         ping_timeout_seconds: seconds to wait for the answer before the socket is closed.
     """
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainlets.assets import provide_assets, set_environment
+from chainlets.assets import provide_assets
 from chainlets.chainlet import ChainletBase, DependencyMarker, build
 from chainlets.config import DockerImage
 from chainlets.context import DeployedServiceDescriptor, DeploymentContext, Secrets
 from chainlets.describe import ChainletDescriptor, Dependency
+from chainlets.environment import set_environment
 from chainlets.errors import ChainsRuntimeError, MissingDependencyError
 from chainlets.graph import Chain
 from chainlets.runtime.containment import contained

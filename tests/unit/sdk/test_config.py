@@ -249,9 +249,15 @@ def test_weights_are_mounted_at_an_absolute_path(place):
         truss_config.WeightsSource(source="hf://a/b", mount_location=place)
 
 
-def test_external_data_needs_a_full_address():
-    with pytest.raises(ValueError, match="Write a full address"):
-        truss_config.ExternalDataItem(url="example.org/data.bin", local_data_path="data.bin")
+@pytest.mark.parametrize("url", ["https://example.org/data.bin", "http://host/a", "file:///srv/data.bin"])
+def test_external_data_may_lie_behind_an_address_or_on_this_machine(url):
+    assert truss_config.ExternalDataItem(url=url, local_data_path="data.bin").url == url
+
+
+@pytest.mark.parametrize("url", ["example.org/data.bin", "ftp://a/b", "/srv/data.bin", ""])
+def test_external_data_needs_a_full_address(url):
+    with pytest.raises(ValueError, match=r"Write a full address, such as https://.* or file://"):
+        truss_config.ExternalDataItem(url=url, local_data_path="data.bin")
 
 
 def test_every_setting_without_effect_is_told_once_in_a_sentence():
@@ -263,19 +269,35 @@ def test_every_setting_without_effect_is_told_once_in_a_sentence():
         "docker_image.pip_requirements",
         "docker_image.apt_requirements",
         "docker_image.requirements_file",
+        "docker_image.external_package_dirs",
         "docker_image.truss_server_version_override",
         "build_commands",
         "compute.instance_type",
         "options.enable_b10_tracing",
+        "options.health_checks",
+        "options.metadata",
+        "options.transport.ping_interval_seconds",
     ]
     assert all(sentence.endswith(".") for sentence in told)
 
 
 def test_defaults_and_settings_that_work_are_passed_over():
+    working = ChainletOptions(
+        enable_debug_logs=True,
+        env_variables={"LEVEL": "3"},
+        streaming_read_timeout=30,
+        transport=truss_config.WebsocketOptions(),
+        fleet_concurrency_limit=8,
+    )
     assert cloud_only(RemoteConfig()) == []
     assert (
         cloud_only(
-            RemoteConfig(compute=Compute(gpu="T4"), assets=EVERYTHING.assets, docker_image=DockerImage())
+            RemoteConfig(
+                compute=Compute(gpu="T4"),
+                assets=EVERYTHING.assets,
+                docker_image=DockerImage(data_dir="data"),
+                options=working,
+            )
         )
         == []
     )
