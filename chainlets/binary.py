@@ -1,7 +1,8 @@
 """Values as bytes, for calls made with `use_binary`: arrays and byte strings travel as they are.
 
 Layout: four bytes with the length of a JSON text, big-endian, the JSON text, then the raw buffers one
-after another. In the JSON an object with the single key `_BUFFER` stands for a buffer.
+after another. In the JSON an object with the single key `_BUFFER` stands for a buffer; a key of the
+value itself that begins with `$` has a second one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ def unpack(data: bytes) -> Any:
     if len(data) < _LENGTH.size:
         raise ValueError("packed data is cut")
     end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-    return _with_buffers(json.loads(data[_LENGTH.size : end]), memoryview(data)[end:])
+    try:
+        tree = json.loads(data[_LENGTH.size : end])
+    except ValueError as error:
+        raise ValueError("packed data is cut") from error
+    return _with_buffers(tree, memoryview(data)[end:])
 
 
 class _Buffers:
@@ -61,7 +66,7 @@ def _without_buffers(value: Any, buffers: _Buffers) -> Any:
         place = buffers.add(whole.reshape(-1).view(np.uint8).data)
         return {_BUFFER: [*place, whole.dtype.str, list(value.shape)]}
     if isinstance(value, Mapping):
-        return {_key(key): _without_buffers(item, buffers) for key, item in value.items()}
+        return {_escaped(_key(key)): _without_buffers(item, buffers) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_without_buffers(item, buffers) for item in value]
     return to_jsonable_python(value)
@@ -73,7 +78,7 @@ def _with_buffers(value: Any, rest: memoryview) -> Any:
     if not isinstance(value, dict):
         return value
     if value.keys() != {_BUFFER}:
-        return {key: _with_buffers(item, rest) for key, item in value.items()}
+        return {_unescaped(key): _with_buffers(item, rest) for key, item in value.items()}
     start, length, *array = value[_BUFFER]
     if start + length > len(rest):
         raise ValueError("packed data is cut")
@@ -89,6 +94,15 @@ def _with_buffers(value: Any, rest: memoryview) -> Any:
 def _is_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _escaped(key: str) -> str:
+    """A key that is never `_BUFFER`."""
+    return f"${key}" if key.startswith("$") else key
+
+
+def _unescaped(key: str) -> str:
+    return key.removeprefix("$")
 
 
 def _key(key: Any) -> str:

@@ -73,7 +73,9 @@ def dependencies_of(cls: type[ChainletBase]) -> tuple[Dependency, ...]:
         found += [
             Dependency(argument=name, chainlet=marker.chainlet, options=marker.options)
             for name, marker in markers_of(base).items()
-            if isinstance(marker, DependencyMarker) and is_chainlet(marker.chainlet)
+            if isinstance(marker, DependencyMarker)
+            and is_chainlet(marker.chainlet)
+            and marker.chainlet not in BASES
         ]
         if "__init__" not in inspect.unwrap(base.__dict__["__init__"]).__code__.co_names:
             break

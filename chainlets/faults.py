@@ -6,12 +6,16 @@ Faults are collected, not raised one by one, so that an author sees all of them 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import linecache
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
+from chainlets.chainlet import is_chainlet
+from chainlets.definitions import place_of
 from chainlets.errors import ChainsUsageError
 
 
@@ -30,7 +34,8 @@ class Fault:
 
     Attributes:
         path: the source file, relative to the working directory if it lies below.
-        line: where the method begins, or the class if no method is to blame; 0 if unknown.
+        line: of the `def`, or of the `class` if no method is to blame; 0 if unknown.
+        chainlet: the class whose source is wrong; one that others derive from is named itself.
         method: empty if the class as a whole is meant.
     """
 
@@ -53,12 +58,23 @@ class Faults:
         self._cls = cls
         self.found: list[Fault] = []
 
-    def add(self, kind: FaultKind, message: str, *, method: str = "", example: str = "") -> None:
-        """Note a fault, with an example of how it is written right."""
-        path, line = _place(self._cls, method)
+    def add(
+        self, kind: FaultKind, message: str, *, method: str = "", attribute: str = "", example: str = ""
+    ) -> None:
+        """Note a fault.
+
+        Args:
+            kind: which rule.
+            message: what is wrong, as sentences.
+            method: the one to blame.
+            attribute: the class variable to blame, if no method is.
+            example: how it is written right.
+        """
+        cls = _owner(self._cls, method or attribute)
+        path, line = place(cls, method)
         text = f"{message} Write, for example:\n{example}" if example else message
         self.found.append(
-            Fault(path=path, line=line, chainlet=self._cls.__name__, method=method, kind=kind, message=text)
+            Fault(path=path, line=line, chainlet=cls.__name__, method=method, kind=kind, message=text)
         )
 
 
@@ -68,25 +84,42 @@ def raise_faults(faults: Iterable[Fault | str]) -> None:
     Raises:
         ChainsUsageError: there is at least one.
     """
-    texts = list(dict.fromkeys(str(fault) for fault in faults))
-    if texts:
-        raise ChainsUsageError("\n".join(texts))
+    told = {str(fault): fault for fault in faults}
+    if told:
+        error = ChainsUsageError("\n".join(told))
+        error.faults = tuple(told.values())
+        raise error
 
 
-def _place(cls: type[Any], method: str) -> tuple[str, int]:
-    source: type[Any] | Callable[..., Any] = cls
-    if method:
-        found = getattr(inspect.getattr_static(cls, method, None), "__func__", None) or getattr(
-            cls, method, None
-        )
-        if inspect.isfunction(found):
-            source = inspect.unwrap(found)
+def _owner(cls: type[Any], attribute: str) -> type[Any]:
+    """The chainlet that an attribute comes from: derived ones have the same fault, which is told once."""
+    return next((base for base in cls.__mro__ if attribute in vars(base) and is_chainlet(base)), cls)
+
+
+def place(cls: type[Any], method: str = "") -> tuple[str, int]:
+    """The file and the line where a class is defined, or one of its methods."""
+    function = _function(inspect.getattr_static(cls, method, None)) if method else None
+    path, line = place_of(cls)
+    if function is not None:
+        path, line = function.__code__.co_filename, function.__code__.co_firstlineno
     try:
-        line = inspect.getsourcelines(source)[1]
-        path = Path(inspect.getsourcefile(source) or "?")
-    except (OSError, TypeError):
-        return "?", 0
-    try:
-        return str(path.relative_to(Path.cwd())), line
+        shown = str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):
-        return str(path), line
+        shown = path
+    return shown, _below_decorators(path, line)
+
+
+def _function(raw: Any) -> FunctionType | None:
+    inner = getattr(raw, "__func__", None) or getattr(raw, "fget", None) or raw
+    return inspect.unwrap(inner) if inspect.isfunction(inner) else None
+
+
+def _below_decorators(path: str, line: int) -> int:
+    """Where the definition itself begins, of which Python knows the line of the first decorator."""
+    linecache.checkcache(path)
+    lines = linecache.getlines(path)
+    if line <= len(lines) and lines[line - 1].lstrip().startswith("@"):
+        for number in range(line, len(lines) + 1):
+            if lines[number - 1].lstrip().startswith(("def ", "async def ", "class ")):
+                return number
+    return line

@@ -15,7 +15,7 @@ from chainlets.chainlet import BASES, ChainletBase, ModelBase
 from chainlets.describe import ChainletDescriptor, dependencies_of, inspect_class
 from chainlets.endpoint import Shape
 from chainlets.errors import ChainsUsageError
-from chainlets.faults import Fault, FaultKind, Faults, raise_faults
+from chainlets.faults import Fault, FaultKind, Faults, place, raise_faults
 
 
 class Node(BaseModel):
@@ -79,7 +79,7 @@ class Chain:
     @property
     def output_schema(self) -> dict[str, Any]:
         """JSON Schema of a run's output; of a stream, the array of its pieces."""
-        return self.entrypoint.endpoint.output.json_schema(mode="serialization")
+        return self.entrypoint.endpoint.output.json_schema(mode="serialization", by_alias=False)
 
 
 def chain_from(entrypoint: type[ChainletBase]) -> Chain:
@@ -119,7 +119,10 @@ def _in_this_chain(
     faults = Faults(descriptor.cls)
     other = found.get(descriptor.name)
     if other is not None:
-        text = f"two chainlets are called `{descriptor.name}`, in {descriptor.cls.__module__} and {other.cls.__module__}."
+        path, line = place(other.cls)
+        text = (
+            f"two chainlets of this chain are called `{descriptor.name}`, and the other is in {path}:{line}."
+        )
         faults.add(FaultKind.TYPE_ERROR, f"{text} Rename one of them.")
     if descriptor.endpoint.shape is Shape.WEBSOCKET and descriptor.cls is not entrypoint:
         text = "only the entrypoint can take a websocket. Let it talk to the client, and call this one with values."

@@ -5,251 +5,242 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-import warnings
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Generator,
-    Iterable,
-    Iterator,
-)
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, create_model
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic import TypeAdapter, ValidationError
 
-from chainlets.chainlet import ChainletBase, _Marker, is_chainlet
+from chainlets.chainlet import BASES, ChainletBase, _Marker
 from chainlets.endpoint import Endpoint, Shape
 from chainlets.faults import FaultKind, Faults
+from chainlets.sendable import (
+    ASYNC_STREAMS,
+    SYNC_STREAMS,
+    adapter,
+    alternatives,
+    input_model,
+    problem_of,
+    problem_with,
+    shown,
+)
 from chainlets.websocket import WebSocketProtocol
 
-_ASYNC_STREAMS = (AsyncIterator, AsyncGenerator, AsyncIterable)
-_SYNC_STREAMS = (Iterator, Generator, Iterable)
-_JSON = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="strings")
 _STREAM = "    async def {}(self, text: str) -> AsyncIterator[str]:\n        yield text"
 _SOCKET = "    async def {}(self, websocket: chains.WebSocketProtocol) -> None: ..."
 _VALUE = "    async def {}(self, text: str, times: int = 2) -> list[str]: ..."
+_EMPTY = inspect.Parameter.empty
+_UNREADABLE = object()
 
 
 def read_endpoint(cls: type[ChainletBase], faults: Faults) -> Endpoint | None:
     """The endpoint of a class; None if there are faults, which are added."""
     name = cls.endpoint_method
-    reader = _Reader(name, faults)
     raw = inspect.getattr_static(cls, name, None)
     if raw is None:
-        faults.add(FaultKind.MISSING_API_ERROR, f"there is no method `{name}`.", example=_VALUE.format(name))
+        text = f"there is no method `{name}`.{_misnamed(cls, name)}"
+        faults.add(FaultKind.MISSING_API_ERROR, text, example=_VALUE.format(name))
         return None
-    if isinstance(raw, (staticmethod, classmethod)) or not inspect.isfunction(raw):
-        reader.add(FaultKind.TYPE_ERROR, f"`{name}` must be a plain method with `self`.", _VALUE)
+    if not inspect.isfunction(raw):
+        text = f"`{name}` is a {type(raw).__name__} and must be a plain method with `self`."
+        faults.add(FaultKind.TYPE_ERROR, text, method=name, example=_VALUE.format(name))
         return None
-    return reader.read(raw, cls)
+    return _Reader(cls, raw, faults).read()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """How a method answers; `hint` is the type of the value, or of the list of all pieces."""
+
+    shape: Shape
+    hint: Any
+    pieces: tuple[type, ...] = ()
 
 
 class _Reader:
-    def __init__(self, name: str, faults: Faults) -> None:
-        self._name = name
+    """Reads one method; every rule that it breaks is added, not only the first."""
+
+    def __init__(self, cls: type[ChainletBase], method: Callable[..., Any], faults: Faults) -> None:
+        self._cls = cls
+        self._method = method
+        self._name = cls.endpoint_method
         self._faults = faults
 
-    def add(self, kind: FaultKind, message: str, example: str = "") -> None:
+    def read(self) -> Endpoint | None:
+        before = len(self._faults.found)
+        parameters = self._without_self(list(inspect.signature(self._method).parameters.values()))
+        hints = self._hints()
+        given = hints.pop("return", _EMPTY)
+        if WebSocketProtocol in hints.values():
+            self._check_socket(parameters, given)
+            return self._socket(parameters) if len(self._faults.found) == before else None
+        fields, answer = self._fields(parameters, hints), self._answer(given)
+        if answer is None or len(self._faults.found) > before:
+            return None
+        return self._typed(fields, answer)
+
+    def _add(self, kind: FaultKind, message: str, example: str = "") -> None:
         self._faults.add(kind, message, method=self._name, example=example.format(self._name))
 
-    def read(self, method: Callable[..., Any], cls: type[ChainletBase]) -> Endpoint | None:
-        before = len(self._faults.found)
-        parameters = list(inspect.signature(method).parameters.values())
-        if not parameters or parameters[0].name != "self":
-            self.add(FaultKind.TYPE_ERROR, f"the first argument of `{self._name}` must be `self`.", _VALUE)
-            return None
-        try:
-            hints = typing.get_type_hints(method, include_extras=True)
-        except (NameError, TypeError, SyntaxError) as error:
-            text = f"an annotation cannot be read: {error}. Import or define at the top of the file what it names."
-            self.add(FaultKind.TYPE_ERROR, text)
-            return None
-        given = hints.pop("return", inspect.Parameter.empty)
-        if WebSocketProtocol in hints.values():
-            return self._socket(method, parameters[1:], given, cls)
-        fields = self._fields(parameters[1:], hints)
-        shape, result, pieces = self._result(method, given)
-        if len(self._faults.found) > before:
-            return None
-        return self._typed(cls, method, fields, shape, result, pieces)
+    def _without_self(self, parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+        if parameters and parameters[0].name == "self":
+            return parameters[1:]
+        self._add(FaultKind.TYPE_ERROR, f"the first argument of `{self._name}` must be `self`.", _VALUE)
+        # One without a type is `self` under another name; one with a type means that `self` was forgotten.
+        return parameters[1:] if parameters and parameters[0].annotation is _EMPTY else parameters
+
+    def _hints(self) -> dict[str, Any]:
+        inner = inspect.unwrap(self._method)
+        hints: dict[str, Any] = {}
+        for name, annotation in inspect.get_annotations(inner).items():
+            one = types.SimpleNamespace(__annotations__={name: annotation})
+            try:
+                hints |= typing.get_type_hints(one, globalns=inner.__globals__, include_extras=True)
+            except (NameError, AttributeError, TypeError, SyntaxError) as error:
+                hints[name] = _UNREADABLE
+                what = "the result" if name == "return" else f"the argument `{name}`"
+                text = f"the annotation of {what}, `{annotation}`, cannot be read: {error}. Define or import what it names"
+                self._add(
+                    FaultKind.TYPE_ERROR, f"{text} at the top of the file, not under `if TYPE_CHECKING:`."
+                )
+        return hints
 
     def _fields(self, parameters: list[inspect.Parameter], hints: dict[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         for parameter in parameters:
-            name = parameter.name
-            if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-                stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"
-                text = f"`{stars}{name}` cannot be sent. Name each argument, or take a list or dict: `{name}: list[str]`."
-                self.add(FaultKind.TYPE_ERROR, text)
-            elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-                self.add(FaultKind.TYPE_ERROR, f"`{name}` must have a name for callers. Remove the `/`.")
-            elif isinstance(parameter.default, _Marker):
-                text = f"`{name}` has a marker as its default. Markers belong into `__init__`; keep what they give in `self`."
-                self.add(FaultKind.TYPE_ERROR, text)
-            elif name not in hints:
-                text = f"the argument `{name}` has no type. Write `{name}: str`, say."
-                self.add(FaultKind.TYPE_ERROR, text)
-            elif (problem := _unsendable(hints[name])) is not None:
-                self.add(FaultKind.IO_TYPE_ERROR, f"the argument `{name}` {problem}")
-            else:
-                default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-                fields[name] = (hints[name], default)
+            name, hint, default = parameter.name, hints.get(parameter.name, _EMPTY), parameter.default
+            if (problem := _problem_with_parameter(parameter, hint)) is not None:
+                self._add(FaultKind.TYPE_ERROR, problem)
+            elif hint is not _UNREADABLE:
+                self._check_argument(name, hint, default)
+                fields[name] = (hint, ... if default is _EMPTY else default)
         return fields
 
-    def _result(self, method: Callable[..., Any], given: Any) -> tuple[Shape, Any, tuple[type, ...]]:
-        nothing: tuple[Shape, Any, tuple[type, ...]] = (Shape.VALUE, None, ())
-        yields_async, yields = inspect.isasyncgenfunction(method), inspect.isgeneratorfunction(method)
-        if given is inspect.Parameter.empty:
-            example = _STREAM if yields or yields_async else _VALUE
-            self.add(FaultKind.TYPE_ERROR, "the type of the result is missing.", example)
-            return nothing
-        origin = get_origin(given) or given
-        if yields or origin in _SYNC_STREAMS:
-            self.add(FaultKind.IO_TYPE_ERROR, "streams must be async.", _STREAM)
-            return nothing
-        if (origin in _ASYNC_STREAMS) != yields_async:
-            what = (
-                "it yields, and is not annotated as a stream"
-                if yields_async
-                else "it is annotated as a stream and never yields"
-            )
-            self.add(FaultKind.IO_TYPE_ERROR, f"{what}.", _STREAM)
-            return nothing
-        if not yields_async:
-            if (problem := _unsendable(given)) is not None:
-                self.add(FaultKind.IO_TYPE_ERROR, f"the result {problem}")
-            return Shape.VALUE, given, ()
-        pieces = _alternatives(get_args(given)[0]) if get_args(given) else ()
-        if not pieces or set(pieces) - {str, bytes}:
-            text = "a stream is of `str` or `bytes`; for structured items see `chainlets.streaming`."
-            self.add(FaultKind.IO_TYPE_ERROR, text, _STREAM)
-        return Shape.STREAM, list[Union[pieces or (str,)]], pieces  # type: ignore[misc]  # noqa: UP007 (built from values)
+    def _check_argument(self, name: str, hint: Any, default: Any) -> None:
+        def make() -> None:
+            model = input_model("Input", self._cls.__module__, {name: (hint, ...)})
+            model.model_json_schema(mode="validation")
 
-    def _socket(
-        self,
-        method: Callable[..., Any],
-        parameters: list[inspect.Parameter],
-        given: Any,
-        cls: type[ChainletBase],
-    ) -> Endpoint | None:
-        if len(parameters) != 1:
-            self.add(FaultKind.TYPE_ERROR, "the websocket must be the only argument.", _SOCKET)
-        elif not inspect.iscoroutinefunction(method):
-            self.add(
-                FaultKind.TYPE_ERROR, "a websocket endpoint must be `async def` and yield nothing.", _SOCKET
+        what = f"the argument `{name}`"
+        if not self._is_sendable(what, hint, make) or default is _EMPTY:
+            return
+        try:
+            adapter(hint).validate_python(default)
+        except (ValidationError, TypeError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            why = f"{what} is annotated `{shown(hint)}`, and its default is {default!r}: {reason}."
+            instead = "Change one of them."
+            if default is None:
+                instead = f"Write `{name}: {shown(hint)} | None = None`."
+            self._add(FaultKind.IO_TYPE_ERROR, f"{why} {instead}")
+
+    def _is_sendable(self, what: str, hint: Any, make: Callable[[], object]) -> bool:
+        problem = problem_with(hint) or problem_of(make)
+        if problem is not None:
+            self._add(FaultKind.IO_TYPE_ERROR, f"{what} is annotated `{shown(hint)}`, {problem}")
+        return problem is None
+
+    def _answer(self, given: Any) -> _Answer | None:
+        if given is _UNREADABLE:
+            return None
+        method = self._method
+        yields_async, yields = inspect.isasyncgenfunction(method), inspect.isgeneratorfunction(method)
+        origin = get_origin(given) or given
+        if given is _EMPTY:
+            example = _STREAM if yields or yields_async else _VALUE
+            self._add(FaultKind.TYPE_ERROR, "the type of the result is missing.", example)
+        elif yields or origin in SYNC_STREAMS:
+            self._add(
+                FaultKind.IO_TYPE_ERROR,
+                "a stream must be `async def`, annotated as `AsyncIterator`.",
+                _STREAM,
             )
-        elif given not in (None, type(None)):
-            self.add(
-                FaultKind.IO_TYPE_ERROR, "a websocket endpoint returns None: answer by `send_text`.", _SOCKET
-            )
+        elif yields_async and origin not in ASYNC_STREAMS:
+            text = f"`{self._name}` yields, and is annotated `{shown(given)}`, which is no stream."
+            self._add(FaultKind.IO_TYPE_ERROR, text, _STREAM)
+        elif origin in ASYNC_STREAMS and not yields_async:
+            text = f"`{self._name}` is annotated `{shown(given)}`, a stream, and never yields."
+            self._add(FaultKind.IO_TYPE_ERROR, text, _STREAM)
+        elif yields_async:
+            return self._stream(given)
         else:
-            return Endpoint(
-                method=self._name,
-                parameters=(),
-                input_model=_model(cls, {}),
-                output=TypeAdapter(None),
-                is_async=True,
-                shape=Shape.WEBSOCKET,
-                socket=parameters[0].name,
-            )
+            self._is_sendable("the result", given, lambda: _output(given))
+            return _Answer(shape=Shape.VALUE, hint=given)
         return None
 
-    def _typed(
-        self,
-        cls: type[ChainletBase],
-        method: Callable[..., Any],
-        fields: dict[str, Any],
-        shape: Shape,
-        result: Any,
-        pieces: tuple[type, ...],
-    ) -> Endpoint | None:
-        model: type[BaseModel] | None = None
-        for name, field in fields.items():
-            self._attempt(
-                f"the argument `{name}`", lambda name=name, field=field: _schema(cls, {name: field})
-            )  # type: ignore[misc]
-        output = self._attempt("the result", lambda: _adapter(result))
-        if output is None or any(fault.method == self._name for fault in self._faults.found):
-            return None
-        model = _model(cls, fields)
+    def _stream(self, given: Any) -> _Answer | None:
+        pieces = alternatives(get_args(given)[0]) if get_args(given) else ()
+        if pieces and not set(pieces) - {str, bytes}:
+            return _Answer(shape=Shape.STREAM, hint=list[Union[pieces]], pieces=pieces)  # type: ignore[valid-type]  # noqa: UP007 (built from values)
+        text = f"`{self._name}` is annotated `{shown(given)}`, and a stream is of `str` or `bytes`; for structured items see `chainlets.streaming`."
+        self._add(FaultKind.IO_TYPE_ERROR, text, _STREAM)
+        return None
+
+    def _check_socket(self, parameters: list[inspect.Parameter], given: Any) -> None:
+        if len(parameters) != 1:
+            self._add(FaultKind.TYPE_ERROR, "the websocket must be the only argument.", _SOCKET)
+        if not inspect.iscoroutinefunction(self._method):
+            text = "a websocket endpoint must be `async def`, and yield nothing."
+            self._add(FaultKind.TYPE_ERROR, text, _SOCKET)
+        if given not in (None, type(None)):
+            text = "a websocket endpoint is annotated `-> None`: it answers by `send_text` and the like."
+            self._add(FaultKind.IO_TYPE_ERROR, text, _SOCKET)
+
+    def _socket(self, parameters: list[inspect.Parameter]) -> Endpoint:
+        return Endpoint(
+            method=self._name,
+            parameters=(),
+            input_model=input_model(f"{self._cls.__name__}Input", self._cls.__module__, {}),
+            output=TypeAdapter(None),
+            is_async=True,
+            shape=Shape.WEBSOCKET,
+            socket=parameters[0].name if parameters else None,
+        )
+
+    def _typed(self, fields: dict[str, Any], answer: _Answer) -> Endpoint:
         return Endpoint(
             method=self._name,
             parameters=tuple(fields),
-            input_model=model,
-            output=output,
-            is_async=inspect.iscoroutinefunction(method) or shape is Shape.STREAM,
-            shape=shape,
-            piece_types=pieces,
+            input_model=input_model(f"{self._cls.__name__}Input", self._cls.__module__, fields),
+            output=adapter(answer.hint),
+            is_async=inspect.iscoroutinefunction(self._method) or answer.shape is Shape.STREAM,
+            shape=answer.shape,
+            piece_types=answer.pieces,
         )
 
-    def _attempt(self, what: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except PydanticSchemaGenerationError as error:
-            reason = str(error).splitlines()[0].removeprefix("Unable to generate pydantic-core schema for ")
-            text = f"{what} is of a type that cannot be sent: {reason} Use a Pydantic model, a dataclass or plain types."
-        except PydanticUserError as error:
-            text = f"{what} is of a type that has no JSON form: {str(error).splitlines()[0]} Use a Pydantic model or plain types."
-        except ValueError as error:
-            text = f"{what} has a default that does not fit its type: {_first(error)}. Change one of them."
-        except NameError as error:
-            text = f"{what} has a name that cannot be used: {error}. Rename it."
-        self.add(FaultKind.IO_TYPE_ERROR, text)
-        return None
 
-
-def _unsendable(hint: Any) -> str | None:
-    """Why a type cannot be an argument or a result, where Pydantic alone would not say it well."""
-    if get_origin(hint) is Annotated:
-        return _unsendable(get_args(hint)[0])
-    if hint is Any or hint is object:
-        return "may be anything, so nothing can be checked. Say what it is; `pydantic.JsonValue` is any JSON."
-    if is_chainlet(hint):
-        return (
-            f"is the chainlet `{hint.__name__}`, which cannot be sent. Name it as a dependency in `__init__`."
+def _problem_with_parameter(parameter: inspect.Parameter, hint: Any) -> str | None:
+    """What is wrong with an argument, whatever its type is."""
+    name, kind = parameter.name, parameter.kind
+    if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        stars, instead = (
+            ("*", "list[str]") if kind is inspect.Parameter.VAR_POSITIONAL else ("**", "dict[str, str]")
         )
-    if (get_origin(hint) or hint) in (*_ASYNC_STREAMS, *_SYNC_STREAMS):
-        return "is a stream. Streams can be results only, of `str` or `bytes`; take a `list`."
-    if (get_origin(hint) or hint) is Callable:
-        return "is a function, which cannot be sent. Send what it needs, and call it here."
+        return f"`{stars}{name}` cannot be sent. Name each argument, or write `{name}: {instead}`."
+    if kind is inspect.Parameter.POSITIONAL_ONLY:
+        return f"`{name}` must have a name for callers. Remove the `/`."
+    if isinstance(parameter.default, _Marker):
+        return f"`{name}` has a marker as its default. Markers belong into `__init__`; keep what they give in `self`."
+    if name.startswith("_") or name == "model_config":
+        return f"an argument cannot be called `{name}`. Call it `{name.strip('_') or 'value'}_value`, say."
+    if hint is _EMPTY:
+        return f"the argument `{name}` has no type. Write `{name}: str`, say."
     return None
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+def _output(hint: Any) -> None:
+    adapter(hint).json_schema(mode="serialization")
 
 
-def _model(cls: type[ChainletBase], fields: dict[str, Any]) -> type[BaseModel]:
-    config = ConfigDict(extra="forbid", protected_namespaces=(), **_JSON)
-    with warnings.catch_warnings():
-        # An argument may be called `json` or `copy`: it hides a method that nobody calls.
-        warnings.simplefilter("ignore", UserWarning)
-        return create_model(f"{cls.__name__}Input", __config__=config, __module__=cls.__module__, **fields)
-
-
-def _schema(cls: type[ChainletBase], fields: dict[str, Any]) -> None:
-    """Build a model of one field, its schema and its default, so that what cannot be sent is noticed now."""
-    model = _model(cls, fields)
-    model.model_json_schema(mode="validation")
-    (name, (_, default)) = next(iter(fields.items()))
-    if default is not ...:
-        model.model_validate({name: default})
-
-
-def _adapter(hint: Any) -> TypeAdapter[Any]:
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=_JSON)
-    except PydanticUserError as error:
-        if error.code != "type-adapter-config-unused":
-            raise
-        adapter = TypeAdapter(hint)  # a model brings its own configuration
-    adapter.json_schema(mode="serialization")
-    return adapter
-
-
-def _first(error: ValueError) -> str:
-    lines = str(error).splitlines()
-    return " ".join(line.strip() for line in lines[1:3]) or str(error)
+def _misnamed(cls: type[ChainletBase], name: str) -> str:
+    """The class's own public methods: one of them may be meant."""
+    own = [
+        other
+        for base in cls.__mro__[: cls.__mro__.index(ChainletBase)]
+        for other, value in vars(base).items()
+        if base not in BASES
+        and inspect.isfunction(value)
+        and not other.startswith("_")
+        and other != "is_healthy"
+    ]
+    return f" There is `{own[0]}`; call it `{name}` if it is meant." if own else ""

@@ -121,7 +121,7 @@ class StrictRuntime:
             return done
 
         def value(outcome: Outcome) -> Any:
-            return value_of(chain.entrypoint, outcome, files=self._files)
+            return value_of(chain.entrypoint, outcome)
 
         def run(*args: Any, **kwargs: Any) -> Any:
             future = start(args, kwargs)

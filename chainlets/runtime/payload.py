@@ -30,7 +30,7 @@ def to_file(data: bytes, *, files: FileStore, folder: Path, name: str) -> dict[s
 
 
 def is_packed(value: Any) -> bool:
-    """Whether a row's input or result stands for bytes in a file."""
+    """Whether a row's input stands for bytes in a file; no argument can have the name of the key."""
     return isinstance(value, Mapping) and value.keys() == {_KEY}
 
 

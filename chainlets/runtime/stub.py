@@ -122,11 +122,18 @@ class _Stub:
         return data, hashlib.sha256(packed).hexdigest()
 
     def _value(self, parent: Execution, outcome: Outcome) -> Any:
-        return value_of(self._target, outcome, files=parent.files)
+        files = parent.files if self._options.use_binary else None
+        return value_of(self._target, outcome, packed_in=files)
 
 
-def value_of(target: ChainletDescriptor, outcome: Outcome, *, files: FileStore) -> Any:
+def value_of(target: ChainletDescriptor, outcome: Outcome, *, packed_in: FileStore | None = None) -> Any:
     """What a caller gets of a call that has ended.
+
+    Args:
+        target: what was called.
+        outcome: how it ended.
+        packed_in: where the bytes of a `use_binary` call lie; None for any other. What the result
+            itself looks like is not asked, for an author's value may look like anything.
 
     Raises:
         BaseException: what it failed with.
@@ -134,8 +141,8 @@ def value_of(target: ChainletDescriptor, outcome: Outcome, *, files: FileStore) 
     endpoint = target.endpoint
     if outcome.state is not State.SUCCEEDED:
         raise _error_of(target, outcome)
-    if payload.is_packed(outcome.result):
-        return endpoint.unpack_output(payload.from_file(outcome.result, files=files))
+    if packed_in is not None:
+        return endpoint.unpack_output(payload.from_file(outcome.result, files=packed_in))
     return endpoint.decode_output(outcome.result)
 
 

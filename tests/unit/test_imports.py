@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import chainlets
 from tests.harness import ROOT
 
 SDK = sorted(
@@ -19,6 +20,8 @@ SDK = sorted(
 RUNTIME = sorted((ROOT / "chainlets" / "runtime").rglob("*.py"))
 CHAINS = sorted((ROOT / "chainlets" / "chains").rglob("*.py"))
 WEBAPP = sorted((ROOT / "webapp").rglob("*.py"))
+#: Beside what the door itself lists, as in truss_chains; and the fakes.
+PUBLIC_MODULES = {"public_types", "pydantic_numpy", "streaming", "testing", "truss_config"}
 SHIPPED = sorted(path.parent.name for path in (ROOT / "chainlets" / "chains").glob("*/__init__.py"))
 
 
@@ -50,8 +53,13 @@ def test_the_sdk_knows_neither_django_nor_celery_nor_what_is_built_on_it():
     assert offences(SDK, "django", "celery", "kombu", "redis", "webapp", "chainlets.chains") == []
 
 
-def test_the_sdk_reaches_the_runtime_nowhere_but_on_its_command_line():
-    assert offences([path for path in SDK if path.name != "__main__.py"], "chainlets.runtime") == []
+def test_the_sdk_reaches_the_runtime_nowhere_but_on_its_command_line_and_for_strict_local_runs():
+    files = [path for path in SDK if path.name != "__main__.py"]
+    strict = ["chainlets/local.py imports chainlets.runtime.inprocess.StrictRuntime"]
+    assert offences(files, "chainlets.runtime") == strict
+    at_the_top = ast.parse((ROOT / "chainlets" / "local.py").read_text()).body
+    modules = [node.module or "" for node in at_the_top if isinstance(node, ast.ImportFrom)]
+    assert not [module for module in modules if module.startswith("chainlets.runtime")]
 
 
 def test_the_runtime_knows_no_django_and_no_chain():
@@ -75,7 +83,7 @@ def test_nothing_imports_the_pages():
 @pytest.mark.parametrize("chain", SHIPPED)
 def test_a_chain_uses_the_public_door_and_its_own_folder_only(chain):
     own = f"chainlets.chains.{chain}"
-    public = set(importlib.import_module("chainlets").__all__)
+    public = set(chainlets.__all__)
     foreign = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in CHAINS
@@ -83,7 +91,7 @@ def test_a_chain_uses_the_public_door_and_its_own_folder_only(chain):
         for name in imported(path)
         if name.split(".")[0] in {"chainlets", "webapp", "django", "celery"}
         and not (name in {"chainlets", own} or name.startswith(f"{own}."))
-        and not (name.startswith("chainlets.") and name.removeprefix("chainlets.") in public | {"testing"})
+        and not (name.startswith("chainlets.") and name.split(".")[1] in public | PUBLIC_MODULES)
     ]
     # The excerpt reads the same files as the transcription and shares its safe decoder.
     shared = f"chainlets.chains.{'transcribe' if chain == 'excerpt' else chain}."
@@ -99,9 +107,32 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+HEAVY = {"django", "celery", "kombu", "redis", "numpy", "httpx", "rest_framework", "webapp"}
+
+
 def test_importing_the_sdk_loads_nothing_heavy():
-    heavy = {"django", "celery", "kombu", "redis", "numpy", "httpx", "rest_framework", "webapp"}
-    assert not heavy & modules_after("import chainlets")
+    assert not HEAVY & modules_after("import chainlets")
+
+
+def test_nor_does_using_any_of_its_public_names():
+    assert not HEAVY & modules_after("from chainlets import *")
+
+
+def test_nor_does_defining_and_running_a_chain():
+    source = """
+import chainlets as chains
+class Leaf(chains.ChainletBase):
+    def run_remote(self, number: int) -> int:
+        return number + 1
+class Top(chains.ChainletBase):
+    def __init__(self, leaf: Leaf = chains.depends(Leaf)) -> None:
+        self._leaf = leaf
+    def run_remote(self) -> int:
+        return self._leaf.run_remote(1)
+with chains.run_local():
+    assert Top().run_remote() == 2
+"""
+    assert not HEAVY & modules_after(source)
 
 
 @pytest.mark.parametrize("chain", SHIPPED)
@@ -110,19 +141,53 @@ def test_importing_a_chain_loads_no_model_library(chain):
     assert not heavy & modules_after(f"import chainlets.chains.{chain}")
 
 
-def test_the_door_lists_every_public_name_once_and_in_order():
-    door = importlib.import_module("chainlets")
-    tree = ast.parse((ROOT / "chainlets" / "__init__.py").read_text())
-    brought_in = {
-        alias.asname or alias.name
-        for node in tree.body
+def door() -> ast.Module:
+    return ast.parse((ROOT / "chainlets" / "__init__.py").read_text())
+
+
+def imported_for_type_checkers() -> dict[str, str]:
+    """The public names, and the module that each is imported from in the door."""
+    (guarded,) = [
+        node
+        for node in door().body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+    return {
+        alias.asname or alias.name: (node.module or "").removeprefix("chainlets.")
+        for node in guarded.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert door.__all__ == sorted(set(door.__all__))
-    assert set(door.__all__) == {name for name in brought_in if not name.startswith("_")}
 
 
-def test_the_door_is_imports_and_all_only():
-    tree = ast.parse((ROOT / "chainlets" / "__init__.py").read_text())
-    assert {type(node).__name__ for node in tree.body[1:]} <= {"ImportFrom", "Import", "Assign"}
+def test_the_door_lists_every_public_name_once_and_in_order():
+    public = chainlets.__all__
+    assert public == sorted(set(public))
+    assert set(public) <= set(dir(chainlets))
+
+
+def test_the_door_leads_people_and_type_checkers_to_the_same_places():
+    assert imported_for_type_checkers() == chainlets._HOME
+    assert set(chainlets._HOME) == set(chainlets.__all__)
+
+
+@pytest.mark.parametrize("name", chainlets.__all__)
+def test_every_public_name_is_there_and_stays_the_same(name):
+    assert getattr(chainlets, name) is getattr(
+        importlib.import_module(f"chainlets.{chainlets._HOME[name]}"), name
+    )
+    assert getattr(chainlets, name) is vars(chainlets)[name]
+
+
+def test_nothing_else_is_behind_the_door():
+    with pytest.raises(AttributeError, match="`chainlets` has no 'Chain'"):
+        chainlets.Chain  # noqa: B018
+    with pytest.raises(ImportError):
+        from chainlets import no_such_name  # noqa: F401
+
+
+def test_the_door_holds_names_and_the_way_to_them_only():
+    kinds = {type(node).__name__ for node in door().body[1:]}
+    assert kinds == {"ImportFrom", "Import", "If", "Assign", "FunctionDef"}
+    functions = {node.name for node in ast.walk(door()) if isinstance(node, ast.FunctionDef)}
+    assert functions == {"__getattr__", "__dir__"}

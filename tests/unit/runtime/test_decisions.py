@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from chainlets.runtime.journal import call_id, canonical, input_hash
 from chainlets.retrying import GiveUp, Retry, after_failure
+from chainlets.runtime.journal import call_id, canonical, input_hash
 from chainlets.runtime.transitions import after_death
 
 
