@@ -20,12 +20,12 @@ if not apps.ready:
 
 from django.conf import settings
 
-from chainlets.runtime import tasks
+from chainlets.runtime import tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.store import WorkerIdentity
-from webapp.catalog.services import loaded_chains
+from webapp.catalog.services import loaded_chains, loader
 from webapp.fleet import hardware
 from webapp.runs.doorbell import doorbell
 from webapp.runs.run_files import RunFiles
@@ -71,7 +71,7 @@ class ChainletsCelery(Celery):
         settings.FILES_DIR.mkdir(parents=True, exist_ok=True)
         surroundings = Surroundings(
             store=DatabaseRunStore(),
-            find=lambda chain, chainlet: loaded_chains().find(chain, chainlet),
+            find=loader().find,
             files=RunFiles,
             scratch=settings.FILES_DIR / "scratch",
             data_dir=settings.DATA_DIR / "chains",
@@ -115,9 +115,12 @@ def secrets() -> dict[str, str]:
     return {**given, **{key.lower(): value for key, value in given.items()}}
 
 
+transport.register()
 app = ChainletsCelery("chainlets")
 app.conf.update(
-    broker_url=re.sub(r"^unix://", "redis+socket://", settings.REDIS_URL),
+    broker_url=re.sub(r"^unix://", "chainlets+socket://", settings.REDIS_URL).replace(
+        "redis://", "chainlets://", 1
+    ),
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         "global_keyprefix": settings.BROKER_PREFIX,
@@ -126,6 +129,8 @@ app.conf.update(
         "socket_keepalive": True,
         "health_check_interval": 5,
         "priority_steps": [0],
+        # Rows keep what a worker holds, by leases; the broker need not note it as well.
+        "ack_emulation": False,
         "queue_order_strategy": "round_robin",
     },
     accept_content=["json"],

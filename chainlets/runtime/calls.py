@@ -7,14 +7,14 @@ import logging
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from uuid import UUID
 
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops
-from chainlets.runtime.store import FenceLostError, NewCall, Outcome, Output
+from chainlets.runtime.store import FenceLostError, NewCall, Outcome, Output, RunStore
 from chainlets.runtime.stub import LimitKey
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,12 @@ log = logging.getLogger(__name__)
 class OpenCalls:
     """Opens calls, bounds how many are under way, and answers those who wait for them."""
 
-    def __init__(self, *, committer: Committer, loops: UserLoops) -> None:
+    def __init__(self, *, committer: Committer, store: RunStore, loops: UserLoops) -> None:
         self.loops = loops
         self._committer = committer
+        self._store = store
+        # What is only read waits neither for a transaction nor makes one wait.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="chainlets-reader")
         self._lock = threading.Lock()
         self._waiters: defaultdict[UUID, list[Future[Outcome]]] = defaultdict(list)
         self._feeds: defaultdict[UUID, list[Feed]] = defaultdict(list)
@@ -63,7 +66,10 @@ class OpenCalls:
         if parent.ending:
             return  # the next attempt of the parent will join it
         fence = parent.claim.fence
-        self._committer.submit(lambda store: store.cancel_call(parent=fence, invocation_id=call.id))
+        self._committer.submit(
+            lambda store: store.cancel_call(parent=fence, invocation_id=call.id),
+            about=(fence.invocation_id, call.id),
+        )
 
     def look(self, ids: Collection[UUID] | None = None) -> None:
         """Ask the store about calls that may be done: these, or all that somebody waits for."""
@@ -73,7 +79,7 @@ class OpenCalls:
         for invocation_id in streams:
             self._read(invocation_id)
         if wanted:
-            self._committer.submit(lambda store: store.outcomes(ids=wanted)).add_done_callback(self._looked)
+            self._reader.submit(self._store.outcomes, ids=wanted).add_done_callback(self._looked)
 
     def _read(self, invocation_id: UUID) -> None:
         """Fetch what a stream has given since the last time."""
@@ -86,19 +92,20 @@ class OpenCalls:
                 for feed in feeds:
                     feed.feed(done.result())
 
-        self._committer.submit(
-            lambda store: store.outputs(invocation_id=invocation_id, after=after)
-        ).add_done_callback(read)
+        read_now = self._reader.submit(self._store.outputs, invocation_id=invocation_id, after=after)
+        read_now.add_done_callback(read)
 
     def _start(self, parent: Execution, call: NewCall) -> None:
         fence = parent.claim.fence
-        opened = self._committer.submit(lambda store: store.open_call(parent=fence, call=call))
+        opened = self._committer.submit(
+            lambda store: store.open_call(parent=fence, call=call), about=(fence.invocation_id, call.id)
+        )
         opened.add_done_callback(lambda done: self._opened(parent, call.id, done))
 
     def _opened(self, parent: Execution, call_id: UUID, done: Future[Outcome]) -> None:
         error = done.exception()
         if error is None:
-            self._settle(done.result())
+            self.settle(done.result())
             return
         if isinstance(error, FenceLostError):
             parent.cancel(ending=True)
@@ -111,9 +118,14 @@ class OpenCalls:
             log.error("Could not look after open calls: %r", error)
             return
         for outcome in done.result():
-            self._settle(outcome)
+            self.settle(outcome)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def close(self) -> None:
+        """Look no more."""
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Answer those who wait for a call that has come to an end; it must be committed."""
         if not outcome.state.final:
             return
         for future in self._take(outcome.id):

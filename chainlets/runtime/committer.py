@@ -11,13 +11,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 from chainlets.errors import StoreUnavailable
-from chainlets.runtime.store import RunStore
+from chainlets.runtime.store import FenceLostError, RunStore
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,6 +29,7 @@ _RETRY_S = 0.5
 @dataclass(frozen=True, kw_only=True)
 class _Operation:
     run: Callable[[RunStore], Any]
+    about: Collection[UUID]
     future: Future[Any]
 
 
@@ -49,14 +51,17 @@ class Committer:
         self._waiting.put(None)
         self._thread.join(timeout_s)
 
-    def submit(self, operation: Callable[[RunStore], T]) -> Future[T]:
+    def submit(self, operation: Callable[[RunStore], T], *, about: Collection[UUID] = ()) -> Future[T]:
         """Hand over an operation; its future is done once its transaction is committed.
+
+        `about` names the invocations that it works on, so that the store reads those of a whole
+        batch at once.
 
         An operation whose transaction failed because the store is away is tried again until it is
         back. It may therefore run several times, but its effects are committed once.
         """
         future: Future[T] = Future()
-        self._waiting.put(_Operation(run=operation, future=future))
+        self._waiting.put(_Operation(run=operation, about=about, future=future))
         return future
 
     def _work(self) -> None:
@@ -76,8 +81,8 @@ class Committer:
     def _commit(self, batch: list[_Operation]) -> None:
         while True:
             try:
-                with self._store.atomic():
-                    results = [operation.run(self._store) for operation in batch]
+                with self._store.atomic({id for operation in batch for id in operation.about}):
+                    results = [self._run(operation) for operation in batch]
             except StoreUnavailable as error:
                 log.warning("The database is away, trying again: %s", error)
                 time.sleep(_RETRY_S)
@@ -92,5 +97,14 @@ class Committer:
             else:
                 for operation, result in zip(batch, results, strict=True):
                     with contextlib.suppress(InvalidStateError):  # whoever asked has gone
-                        operation.future.set_result(result)
+                        if isinstance(result, FenceLostError):
+                            operation.future.set_exception(result)
+                        else:
+                            operation.future.set_result(result)
                 return
+
+    def _run(self, operation: _Operation) -> Any:
+        try:
+            return operation.run(self._store)
+        except FenceLostError as lost:
+            return lost  # it has changed nothing, so the others need not suffer

@@ -35,7 +35,7 @@ from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops, end_loop
 from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica, Replicas
-from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
+from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, State, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.watchdog import Watchdog
 from chainlets.websocket import WebSocketProtocol, is_disconnect
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two renewals of this worker's leases.
 TICK_S = 2.0
 _BLOCKED_LOOP_GRACE_S = 5.0
+_MAIL_PAUSE_S = 0.05
 _SYNC_THREADS = 10_000  # made as needed; those that wait for calls must never use up those that execute
 
 
@@ -95,7 +96,7 @@ class Engine:
         self._committer = Committer(surroundings.store, batch=surroundings.batch)
         loops = UserLoops()
         self._watchdog = Watchdog(loops)
-        self._calls = OpenCalls(committer=self._committer, loops=loops)
+        self._calls = OpenCalls(committer=self._committer, store=surroundings.store, loops=loops)
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
@@ -110,6 +111,7 @@ class Engine:
         self._again: set[UUID] = set()
         self._held: dict[UUID, Execution] = {}
         self._stopping = False
+        self._renewing = False
 
     def start(self) -> None:
         """Make the worker known and begin to work."""
@@ -191,6 +193,7 @@ class Engine:
 
     def end(self) -> None:
         """After `stop`, in a process that goes on: end the threads that would otherwise end with it."""
+        self._calls.close()
         self._calls.loops.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._replicas.close()
@@ -203,7 +206,7 @@ class Engine:
         for execution in executions:
             execution.cancel(ending=True)
             fence = execution.claim.fence
-            self._submit(partial(_hand_back, fence=fence))
+            self._submit(partial(_hand_back, fence=fence), fence.invocation_id)
 
     async def _serve(
         self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None]
@@ -268,7 +271,11 @@ class Engine:
             result = self._encoded(replica, execution, await self._run(replica, execution))
             self._watchdog.settle(execution)
             execution.close()
-            await self._commit(lambda store: store.succeed(fence=claim.fence, result=result))
+            if await self._commit(
+                lambda store: store.succeed(fence=claim.fence, result=result), invocation_id
+            ):
+                # Its caller may be in this process; others get mail.
+                self._calls.settle(Outcome(id=invocation_id, state=State.SUCCEEDED, result=result))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
             self._watchdog.settle(execution)
             execution.close()
@@ -333,7 +340,7 @@ class Engine:
 
     async def _claim(self, invocation_id: UUID) -> Claim | None:
         found: Claim | None = await self._commit(
-            lambda store: store.claim(invocation_id=invocation_id, worker=self.identity)
+            lambda store: store.claim(invocation_id=invocation_id, worker=self.identity), invocation_id
         )
         return found
 
@@ -349,7 +356,10 @@ class Engine:
             log.warning("%s.%s failed:\n%s", claim.chain, claim.chainlet, failure.text())
         else:
             log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
-        await self._commit(lambda store: store.fail(fence=claim.fence, failure=failure, final=final))
+        await self._commit(
+            lambda store: store.fail(fence=claim.fence, failure=failure, final=final),
+            claim.fence.invocation_id,
+        )
 
     async def _tick(self) -> None:
         while True:
@@ -366,6 +376,11 @@ class Engine:
                 await self._replicas.look_after()
             await asyncio.sleep(TICK_S)
 
+    async def _renew_soon(self) -> None:
+        await asyncio.sleep(_MAIL_PAUSE_S)
+        self._renewing = False
+        await self._renew()
+
     async def _renew(self) -> None:
         held = set(self._held)
         ours = await self._commit(lambda store: store.renew(worker=self.identity))
@@ -377,14 +392,16 @@ class Engine:
 
     def _on_mail(self, ids: Collection[UUID]) -> None:
         self._calls.look(ids)
-        if any(invocation_id in self._held for invocation_id in ids):
-            asyncio.run_coroutine_threadsafe(self._renew(), self._system)
+        # One look answers for all that came meanwhile: a burst of mail is not a burst of transactions.
+        if not self._renewing and any(invocation_id in self._held for invocation_id in ids):
+            self._renewing = True
+            asyncio.run_coroutine_threadsafe(self._renew_soon(), self._system)
 
-    def _submit(self, operation: Callable[[RunStore], Any]) -> Future[Any]:
-        return self._committer.submit(operation)
+    def _submit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Future[Any]:
+        return self._committer.submit(operation, about=about)
 
-    async def _commit(self, operation: Callable[[RunStore], Any]) -> Any:
-        return await asyncio.wrap_future(self._committer.submit(operation))
+    async def _commit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Any:
+        return await asyncio.wrap_future(self._committer.submit(operation, about=about))
 
 
 def _hand_back(store: RunStore, *, fence: Fence) -> bool:

@@ -128,7 +128,7 @@ class Execution:
                 return
             self._waited = True
         fence = self.claim.fence
-        self._committer.submit(lambda store: store.wait(fence=fence))
+        self._committer.submit(lambda store: store.wait(fence=fence), about=(fence.invocation_id,))
         for tell in self._on_wait:
             tell()
 
@@ -231,7 +231,9 @@ class Execution:
     def _output(self, piece: Piece) -> Future[None]:
         fence, index, data = self.claim.fence, self.pieces, piece_to_json(piece)
         self.pieces += 1
-        return self._committer.submit(lambda store: store.output(fence=fence, index=index, piece=data))
+        return self._committer.submit(
+            lambda store: store.output(fence=fence, index=index, piece=data), about=(fence.invocation_id,)
+        )
 
     def run_sync(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Call a sync method; called on a thread of its own."""
@@ -271,4 +273,6 @@ class Execution:
 
     def _event(self, kind: str, data: dict[str, Any]) -> None:
         fence = self.claim.fence
-        self._committer.submit(lambda store: store.append(fence=fence, type=kind, data=data))
+        self._committer.submit(
+            lambda store: store.append(fence=fence, type=kind, data=data), about=(fence.invocation_id,)
+        )

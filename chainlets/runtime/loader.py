@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from chainlets.loading import chain_of, has_mark, without_effect
 from chainlets.neighbours import files_of
 
 log = logging.getLogger(__name__)
+
+_RECENT_S = 0.2
 
 _Stamp = tuple[tuple[str, int, int], ...]
 
@@ -64,6 +67,7 @@ class Loader:
         self._loaded = Loaded(chains={}, problems=())
         self._files: dict[str, Chain] = {}
         self._neighbours: set[Path] = set()
+        self._looked_at = 0.0
 
     def current(self) -> Loaded:
         """The chains there are now; cheap when no file has changed."""
@@ -73,6 +77,13 @@ class Loader:
                 self._loaded = self._load()
                 self._stamp = stamp
             return self._loaded
+
+    def find(self, chain: str, chainlet: str) -> tuple[Chain, ChainletDescriptor] | None:
+        """A chain and one of its chainlets, as of a moment ago: a worker asks for every call."""
+        if time.monotonic() - self._looked_at > _RECENT_S:
+            self._looked_at = time.monotonic()
+            self.current()
+        return self._loaded.find(chain, chainlet) or self.current().find(chain, chainlet)
 
     def _look(self) -> _Stamp:
         paths = {*self._paths(), *self._neighbours}

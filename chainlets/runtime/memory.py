@@ -57,7 +57,7 @@ class MemoryRunStore:
         return row.run_id
 
     @contextmanager
-    def atomic(self) -> Iterator[None]:
+    def atomic(self, about: Collection[UUID] = ()) -> Iterator[None]:  # noqa: ARG002 (everything is at hand)
         """One transaction: it leaves nothing if it breaks, and bells ring once the outermost is through."""
         with self._lock:
             if self._transaction is not None:

@@ -1,7 +1,8 @@
 """The seam between the engine and whatever remembers runs.
 
 The engine decides nothing about tables; it asks a `RunStore`. Every method is called inside
-`atomic()`, from one thread, and may be repeated if its transaction failed.
+`atomic()`, from one thread, and may be repeated if its transaction failed; but for `outcomes` and
+`outputs`, which only read, and may be called outside, from any thread, as well.
 """
 
 from __future__ import annotations
@@ -119,8 +120,11 @@ class FenceLostError(Exception):
 class RunStore(Protocol):
     """What the engine needs remembered. Implemented by the web application."""
 
-    def atomic(self) -> AbstractContextManager[None]:
+    def atomic(self, about: Collection[UUID] = ()) -> AbstractContextManager[None]:
         """One transaction.
+
+        Args:
+            about: invocations that its operations work on, as far as known; they are read at once.
 
         Raises:
             StoreUnavailable: from its exit or from any call inside; nothing was written.

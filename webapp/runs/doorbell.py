@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,25 +20,16 @@ from uuid import UUID
 import redis
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import transaction
 
 from chainlets.runtime import tasks
 from chainlets.runtime.mailbox import EXPIRES_S, mailbox_key
+from chainlets.runtime.tasks import Bell
 
 log = logging.getLogger(__name__)
 
-_PAUSE_S = 0.02  # between two rounds, so that bursts travel together
+_PAUSE_S = 0.002  # between two rounds, so that bursts travel together
+_NEWS_EVERY_S = 0.05  # for those who watch; nobody reads faster
 _COMPLAIN_EVERY_S = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bell:
-    """Work waits on a queue."""
-
-    chain: str
-    chainlet: str
-    queue: str
-    invocation_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,42 +79,38 @@ class Doorbell:
     def _work(self) -> None:
         loop = asyncio.new_event_loop()  # kept, because the channel layer keeps a connection for each loop
         client = redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2)
+        news: list[News] = []
+        told_at = 0.0
         while True:
-            batch = [self._waiting.get()]
-            while not self._waiting.empty():
-                batch.append(self._waiting.get())
-            try:
-                self._round(batch, loop, client)
-            except Exception as error:  # noqa: BLE001 (a lost message only costs time; see above)
-                self._complain(error)
-            with self._lock:
-                self._unsent -= len(batch)
+            batch = self._gather(_NEWS_EVERY_S if news else None)
+            news += [message for message in batch if isinstance(message, News)]
+            urgent = [message for message in batch if not isinstance(message, News)]
+            self._attempt(lambda: _ring(client, urgent), len(urgent))  # noqa: B023 (called at once)
+            if news and time.monotonic() - told_at >= _NEWS_EVERY_S:
+                latest = {message.run_id: message.seq for message in news}
+                self._attempt(lambda: _spread(loop, latest), len(news))  # noqa: B023 (called at once)
+                news, told_at = [], time.monotonic()
             time.sleep(_PAUSE_S)
 
-    def _round(self, batch: list[Message], loop: asyncio.AbstractEventLoop, client: redis.Redis) -> None:
-        from webapp.celery import app
+    def _gather(self, timeout_s: float | None) -> list[Message]:
+        """Everything that waits to be sent; nothing, if nothing came within the time."""
+        batch: list[Message] = []
+        try:
+            batch.append(self._waiting.get(timeout=timeout_s))
+            while True:
+                batch.append(self._waiting.get_nowait())
+        except queue.Empty:
+            return batch
 
-        latest: dict[UUID, int] = {}
-        with client.pipeline(transaction=False) as pipe:
-            for message in batch:
-                if isinstance(message, Mail):
-                    key = mailbox_key(message.worker)
-                    pipe.rpush(key, str(message.invocation_id))
-                    pipe.expire(key, EXPIRES_S)
-                elif isinstance(message, News):
-                    latest[message.run_id] = max(message.seq, latest.get(message.run_id, 0))
-            pipe.execute()
-        for message in batch:
-            if isinstance(message, Bell):
-                tasks.ring(
-                    app,
-                    chain=message.chain,
-                    chainlet=message.chainlet,
-                    queue=message.queue,
-                    invocation_id=message.invocation_id,
-                )
-        for run_id, seq in latest.items():
-            loop.run_until_complete(_tell(run_id, seq))
+    def _attempt(self, send: Callable[[], None], count: int) -> None:
+        if not count:
+            return
+        try:
+            send()
+        except Exception as error:  # noqa: BLE001 (a lost message only costs time; see above)
+            self._complain(error)
+        with self._lock:
+            self._unsent -= count
 
     def _complain(self, error: Exception) -> None:
         if time.monotonic() - self._complained > _COMPLAIN_EVERY_S:
@@ -130,12 +118,26 @@ class Doorbell:
             log.warning("The broker is away; what waits starts when it is back: %s", error)
 
 
+def _ring(client: redis.Redis, messages: Sequence[Message]) -> None:
+    from webapp.celery import app
+
+    with client.pipeline(transaction=False) as pipe:
+        for message in messages:
+            if isinstance(message, Mail):
+                key = mailbox_key(message.worker)
+                pipe.rpush(key, str(message.invocation_id))
+                pipe.expire(key, EXPIRES_S)
+        pipe.execute()
+    if bells := [message for message in messages if isinstance(message, Bell)]:
+        tasks.ring(app, bells)
+
+
+def _spread(loop: asyncio.AbstractEventLoop, latest: Mapping[UUID, int]) -> None:
+    for run_id, seq in latest.items():
+        loop.run_until_complete(_tell(run_id, seq))
+
+
 doorbell = Doorbell()
-
-
-def after_commit(message: Message) -> None:
-    """Send once the transaction under way is committed; not at all if it is not."""
-    transaction.on_commit(lambda: doorbell.send(message))
 
 
 def queue_lengths(queues: list[str]) -> dict[str, int]:

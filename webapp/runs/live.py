@@ -11,7 +11,7 @@ from chainlets.runtime.feeds import Feed
 from chainlets.runtime.store import Output
 from webapp.runs.follow import RunBell
 from webapp.runs.models import OPEN, Invocation, Run, State
-from webapp.runs.store import DatabaseRunStore
+from webapp.runs.store import read_outputs
 
 
 class RunFailed(Exception):
@@ -58,7 +58,7 @@ def _look(run_id: UUID, root_id: UUID, after: int) -> tuple[bool, list[Output], 
     run = Run.objects.only("state", "error").filter(id=run_id).first()
     if run is None:
         return False, [], RunFailed("The run was deleted.")
-    outputs = DatabaseRunStore().outputs(invocation_id=root_id, after=after)
+    outputs = read_outputs(invocation_id=root_id, after=after)
     if run.state in OPEN or run.state == State.SUCCEEDED:
         return run.state in OPEN, outputs, None
     if run.error is None:

@@ -10,14 +10,16 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 import redis
-from django.db import OperationalError, close_old_connections, transaction
+from django.db import OperationalError, close_old_connections
 from django.db.models import Q
 
+from chainlets.runtime.tasks import Bell
 from webapp.fleet.services import note_lost_workers
-from webapp.runs import clock, history, transitions
-from webapp.runs.doorbell import Bell, doorbell, queue_lengths
+from webapp.runs import clock, transitions
+from webapp.runs.doorbell import doorbell, queue_lengths
 from webapp.runs.leftovers import clear_orphans, clear_scratch
 from webapp.runs.models import Invocation, State
+from webapp.runs.workset import working_on
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,9 @@ def sweep() -> None:
     """One round."""
     now = clock.now()
     for invocation in Invocation.objects.filter(state=State.RUNNING, lease_expires_at__lt=now)[:_MOST]:
-        with transaction.atomic():
-            history.lock_run(invocation.run_id)
-            if transitions.take_back(invocation=invocation, now=now):
+        with working_on([invocation.id]) as work:
+            row = work.call(invocation.id)
+            if row is not None and transitions.take_back(work, row):
                 log.warning(
                     "%s was taken back from %s, which shows no sign of life", invocation, invocation.worker
                 )

@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pydantic
 from django.contrib.auth.models import User
@@ -17,7 +17,7 @@ from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.models import File as StoredFile
 from webapp.files.services import delete_file, delete_files_of, file_ids_in, handle
-from webapp.runs import clock, history, limits, transitions
+from webapp.runs import transitions
 from webapp.runs.errors import (
     IdempotencyConflict,
     InputInvalid,
@@ -25,8 +25,9 @@ from webapp.runs.errors import (
     RunNotResumable,
     UnknownChain,
 )
-from webapp.runs.history import NewEvent
-from webapp.runs.models import OPEN, Event, Invocation, Run, State
+from webapp.runs.models import OPEN, Event, Run, State
+from webapp.runs.rows import CallRow, as_text
+from webapp.runs.workset import working_on
 
 JsonObject = dict[str, Any]
 
@@ -94,15 +95,13 @@ def cancel_run(*, run: Run, by: str) -> Run:
     Raises:
         RunAlreadyFinal: it had ended.
     """
-    with transaction.atomic():
-        history.lock_run(run.id)
-        now = clock.now()
-        changed = Run.objects.filter(id=run.id, state__in=OPEN).update(state=State.CANCELLED, ended_at=now)
-        if changed != 1:
+    with working_on(runs=[run.id]) as work:
+        row, root = work.find_run(run.id), work.root_of(run.id)
+        if row is None or row.state not in OPEN:
             raise RunAlreadyFinal
-        roots = Invocation.objects.filter(run=run, parent=None).values_list("id", flat=True)
-        transitions.cancel_tree(run_id=run.id, ids=list(roots), now=now)
-        history.append(run_id=run.id, events=[NewEvent(type="run.cancelled", data={"by": by})], at=now)
+        row.change(state=State.CANCELLED, ended_at=work.now)
+        transitions.cancel_tree(work, [root] if root is not None else [])
+        work.event(run.id, "run.cancelled", {"by": by})
     run.refresh_from_db()
     return run
 
@@ -117,15 +116,13 @@ def resume_run(*, run: Run, by: str) -> Run:
         raise RunNotResumable(
             f"The chain {run.chain.name!r} is not there any more. Put it back, then resume."
         )
-    with transaction.atomic():
-        history.lock_run(run.id)
-        now = clock.now()
-        ended = Run.objects.filter(id=run.id, state__in=(State.FAILED, State.CANCELLED))
-        if ended.update(state=State.QUEUED, error=None, ended_at=None) != 1:
+    with working_on(runs=[run.id]) as work:
+        row, root = work.find_run(run.id), work.root_of(run.id)
+        if row is None or row.state not in (State.FAILED, State.CANCELLED) or root is None:
             raise RunNotResumable
-        history.append(run_id=run.id, events=[NewEvent(type="run.resumed", data={"by": by})], at=now)
-        root = Invocation.objects.get(run=run, parent=None)
-        transitions.requeue_ended(invocation=root, now=now)
+        row.change(state=State.QUEUED, error=None, ended_at=None)
+        work.event(run.id, "run.resumed", {"by": by})
+        transitions.requeue_ended(work, root)
     run.refresh_from_db()
     return run
 
@@ -150,27 +147,28 @@ def events_after(*, run_id: UUID, after: int, limit: int) -> list[Event]:
 
 
 def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
-    now = clock.now()
     entrypoint = loaded.entrypoint
-    root = Invocation.objects.create(
-        run=run,
-        chainlet=entrypoint.name,
-        queue=entrypoint.queue,
-        input=arguments,
-        input_hash=input_hash(arguments),
-        fleet_limit=entrypoint.cls.remote_config.options.fleet_concurrency_limit,
-        available_at=now,
-        rung_at=now,
-        created_at=now,
-    )
     created = {"chain": loaded.name, "version": run.version.number, "title": run.title}
-    queued = {"chainlet": root.chainlet, "parent": None, "queue": root.queue, "attempt": 0}
-    events = [
-        NewEvent(type="run.created", data=created),
-        NewEvent(type="invocation.queued", invocation_id=root.id, data=queued),
-    ]
-    history.append(run_id=run.id, events=events, at=now)
-    limits.ring(root)
+    queued = {"chainlet": entrypoint.name, "parent": None, "queue": entrypoint.queue, "attempt": 0}
+    with working_on(runs=[run.id]) as work:
+        root = work.add(
+            CallRow(
+                id=uuid4(),
+                run_id=run.id,
+                parent_id=None,
+                chainlet=entrypoint.name,
+                queue=entrypoint.queue,
+                input=as_text(arguments),
+                input_hash=input_hash(arguments),
+                fleet_limit=entrypoint.cls.remote_config.options.fleet_concurrency_limit,
+                available_at=work.now,
+                rung_at=work.now,
+                created_at=work.now,
+            )
+        )
+        work.event(run.id, "run.created", created)
+        work.event(run.id, "invocation.queued", queued, invocation=root.id)
+        work.ring(root)
 
 
 def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:

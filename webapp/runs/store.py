@@ -2,184 +2,193 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 
 from chainlets.errors import StoreUnavailable
 from chainlets.failure import Failure
 from chainlets.runtime import store as engine
 from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
+from webapp.files.services import delete_scratch
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
-from webapp.runs import clock, history, limits, transitions
-from webapp.runs.history import NewEvent
-from webapp.runs.models import Event, Invocation, Run, State
+from webapp.runs import transitions
+from webapp.runs.models import Event, Invocation, State
+from webapp.runs.rows import CallRow, as_text, from_text
+from webapp.runs.workset import Workset, read_calls, working_on
+
+_work: ContextVar[Workset | None] = ContextVar("webapp_workset", default=None)
 
 
 class DatabaseRunStore:
     """Rows are the truth; every write is conditional on the fence."""
 
     @contextmanager
-    def atomic(self) -> Iterator[None]:
-        """One transaction, on this thread's connection, which stays open until it fails."""
-        try:
-            with transaction.atomic():
+    def atomic(self, about: Collection[UUID] = ()) -> Iterator[None]:
+        """One transaction, on this thread's connection.
+
+        Args:
+            about: invocations that it will work on, to be read at once and not one by one.
+        """
+        outer = _work.get()
+        if outer is not None:
+            outer.load(about)
+            yield
+            return
+        with _available(), working_on(about) as work:
+            token = _work.set(work)
+            try:
                 yield
-        except (OperationalError, InterfaceError) as error:
-            connection.close()
-            raise StoreUnavailable(str(error)) from error
+            finally:
+                _work.reset(token)
 
     def claim(self, *, invocation_id: UUID, worker: WorkerIdentity) -> Claim | None:
         """Take a queued invocation."""
-        found = Invocation.objects.filter(id=invocation_id).select_related("run__chain").first()
-        if found is None:
-            return None  # its run was deleted
-        history.lock_run(found.run_id)
-        row = transitions.claim(invocation=found, worker=worker, now=clock.now())
-        if row is None:
-            return None
+        work = _current()
+        row = work.call(invocation_id)
+        if row is None or not transitions.claim(work, row, worker):
+            return None  # its run was deleted, or there is nothing to take
         return Claim(
             fence=Fence(invocation_id=row.id, attempt=row.attempt),
             run_id=row.run_id,
             caller=row.parent_id,
-            chain=found.run.chain.name,
+            chain=work.chain_of(row),
             chainlet=row.chainlet,
-            input=row.input,
+            input=from_text(row.input),
             timeout_s=row.timeout_s,
         )
 
     def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
         """Record a call once, or say what became of it."""
-        caller = transitions.owned(parent).first()
+        work = _current()
+        caller = transitions.owned(work, parent)
         if caller is None:
             raise FenceLostError
-        history.lock_run(caller.run_id)
-        now = clock.now()
-        row = Invocation.objects.filter(id=call.id).first()
+        row = work.call(call.id)
         if row is None:
-            row = Invocation.objects.create(
-                id=call.id,
-                run_id=caller.run_id,
-                parent=caller,
-                chainlet=call.chainlet,
-                queue=call.queue,
-                max_attempts=call.max_attempts,
-                timeout_s=call.timeout_s,
-                fleet_limit=call.fleet_limit,
-                input=dict(call.input),
-                input_hash=call.input_hash,
-                occurrence=call.occurrence,
-                caller_round=caller.round,
-                available_at=now,
-                rung_at=now,
-                created_at=now,
-            )
+            row = work.add(_new_row(work, caller, call))
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
-            event = NewEvent(type="invocation.queued", invocation_id=row.id, data=data)
-            history.append(run_id=row.run_id, events=[event], at=now)
-            limits.ring(row)
+            work.event(row.run_id, "invocation.queued", data, invocation=row.id)
+            work.ring(row)
         elif row.state == State.SUCCEEDED:
-            event = NewEvent(type="invocation.kept", invocation_id=row.id)
-            history.append(run_id=row.run_id, events=[event], at=now)
+            work.event(row.run_id, "invocation.kept", invocation=row.id)
         elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
             # The caller itself failed or was resumed since, so it gets a new try. After a mere
             # crash the recorded failure stands, or a call that kills workers would never end.
             transitions.requeue_ended(
-                invocation=row,
-                now=now,
+                work,
+                row,
                 max_attempts=call.max_attempts,
                 timeout_s=call.timeout_s,
                 queue=call.queue,
                 fleet_limit=call.fleet_limit,
                 caller_round=caller.round,
             )
-            row.state = State.QUEUED
         return _outcome(row)
 
     def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
         """How far these invocations are."""
-        return [_outcome(row) for row in Invocation.objects.filter(id__in=ids)]
+        work = _work.get()
+        if work is None:
+            with _available():
+                rows = read_calls(ids)
+            return [_outcome(row) for row in rows]
+        work.load(ids)
+        return [_outcome(row) for id in ids if (row := work.call(id)) is not None]
 
     def succeed(self, *, fence: Fence, result: Any) -> bool:
         """Record a result once."""
-        if not _lock(fence):
+        work = _current()
+        row = transitions.owned(work, fence)
+        if row is None:
+            # We were cut off and a newer attempt has the work, or it was cancelled. The newer
+            # answer counts; ours came from the same input, so nothing is lost.
             return False
-        return transitions.succeed(fence=fence, result=result, now=clock.now())
+        if transitions.succeed(work, row, result):
+            work.write()
+            delete_scratch(run_id=row.run_id)
+        return True
 
     def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
         """Record a failed attempt once."""
-        if not _lock(fence):
-            return False
-        return transitions.fail(fence=fence, failure=failure, final=final, now=clock.now())
+        work = _current()
+        row = transitions.owned(work, fence)
+        if row is None:
+            return False  # as in `succeed`: a newer attempt has the work, or nobody wants it
+        transitions.fail(work, row, failure, final=final)
+        return True
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream, and wake whoever reads it."""
-        run_id = _lock(fence)
-        if run_id:
+        work = _current()
+        row = transitions.owned(work, fence)
+        if row is not None:
             data = {"attempt": fence.attempt, "index": index, **piece}
-            event = NewEvent(type="invocation.output", invocation_id=fence.invocation_id, data=data)
-            history.append(run_id=run_id, events=[event], at=clock.now())
-            transitions.wake_caller(fence.invocation_id)
+            work.event(row.run_id, "invocation.output", data, invocation=row.id)
+            transitions.wake_caller(work, row)
 
     def outputs(self, *, invocation_id: UUID, after: int) -> list[Output]:
-        """The pieces that a streaming call has given."""
-        found = Event.objects.filter(
-            run__invocations=invocation_id,
-            seq__gt=after,
-            invocation_id=invocation_id,
-            type="invocation.output",
-        )
-        return [_output(event) for event in found.order_by("seq")]
+        """The pieces that a streaming call has given, those of this transaction too."""
+        if (work := _work.get()) is not None:
+            work.write()
+        with _available():
+            return read_outputs(invocation_id=invocation_id, after=after)
 
     def hand_back(self, *, fence: Fence) -> bool:
         """Queue an unfinished invocation again."""
-        if not _lock(fence):
-            return False
-        return transitions.hand_back(fence=fence, now=clock.now())
+        work = _current()
+        row = transitions.owned(work, fence)
+        if row is None:
+            return False  # it ended meanwhile, or somebody else has it: either way it is not ours to give
+        transitions.hand_back(work, row)
+        return True
 
     def wait(self, *, fence: Fence) -> None:
         """Note that the invocation waits for its dependencies."""
-        run_id = _lock(fence)
-        if run_id and transitions.owned(fence).update(waiting=True):
-            event = NewEvent(
-                type="invocation.waiting", invocation_id=fence.invocation_id, data={"attempt": fence.attempt}
-            )
-            history.append(run_id=run_id, events=[event], at=clock.now())
+        work = _current()
+        row = transitions.owned(work, fence)
+        if row is not None:
+            row.change(waiting=True)
+            work.event(row.run_id, "invocation.waiting", {"attempt": fence.attempt}, invocation=row.id)
 
     def cancel_call(self, *, parent: Fence, invocation_id: UUID) -> None:
         """Cancel a call that its caller gave up."""
-        run_id = _lock(parent)
-        if run_id:
-            transitions.cancel_tree(run_id=run_id, ids=[invocation_id], now=clock.now())
+        work = _current()
+        row = work.call(invocation_id)
+        if row is not None and transitions.owned(work, parent) is not None:
+            transitions.cancel_tree(work, [row])
 
     def append(self, *, fence: Fence, type: str, data: Mapping[str, Any]) -> None:
         """Add an event that the author's code asked for."""
-        run_id = _lock(fence)
-        if not run_id:
+        work = _current()
+        row = transitions.owned(work, fence)
+        if row is None:
             return  # a newer attempt has the work; what it says counts
+        run = work.run(row.run_id)
         if type == "progress":
-            Run.objects.filter(id=run_id).update(progress=dict(data))
+            run.change(progress=as_text(data))
         elif type == "warning":
-            known = Run.objects.values_list("warnings", flat=True).get(id=run_id)
-            if data["message"] in known:
+            if data["message"] in run.warnings:
                 return  # a new attempt says again what the last one said
-            Run.objects.filter(id=run_id).update(warnings=[*known, data["message"]])
-        event = NewEvent(type=type, invocation_id=fence.invocation_id, data=data)
-        history.append(run_id=run_id, events=[event], at=clock.now())
+            run.warnings.append(data["message"])
+            run.changed["warnings"] = as_text(run.warnings)
+        work.event(row.run_id, type, data, invocation=row.id)
 
     def join(self, *, worker: WorkerIdentity) -> None:
         """Make a worker known; what a dead one in its place held is free at once."""
-        now = clock.now()
+        now = _current().now
         dead = worker_joins(identity=worker, now=now)
         Invocation.objects.filter(worker__in=dead, state=State.RUNNING).update(lease_expires_at=now)
 
     def renew(self, *, worker: WorkerIdentity) -> set[UUID]:
         """Extend the worker's leases."""
-        now = clock.now()
-        worker_beats(identity=worker, now=now)
+        work = _current()
+        work.write()  # what this transaction has claimed before is held too
+        worker_beats(identity=worker, now=work.now)
         held = Invocation.objects.filter(worker=worker.name, state=State.RUNNING)
-        held.update(lease_expires_at=now + transitions.LEASE)
+        held.update(lease_expires_at=work.now + transitions.LEASE)
         return set(held.values_list("id", flat=True))
 
     def leave(self, *, worker: WorkerIdentity) -> None:
@@ -187,15 +196,49 @@ class DatabaseRunStore:
         worker_leaves(identity=worker)
 
 
-def _lock(fence: Fence) -> UUID | None:
-    """Take the run of an invocation that this attempt owns; None if it does not."""
-    run_id: UUID | None = transitions.owned(fence).values_list("run_id", flat=True).first()
-    if run_id is not None:
-        history.lock_run(run_id)
-        # Whoever had the run before us may have ended the attempt.
-        if not transitions.owned(fence).exists():
-            return None
-    return run_id
+def _current() -> Workset:
+    work = _work.get()
+    assert work is not None, "the store is used inside `atomic()`"
+    return work
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Say in the engine's word that the database is away, and connect anew the next time."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        raise StoreUnavailable(str(error)) from error
+
+
+def read_outputs(*, invocation_id: UUID, after: int) -> list[Output]:
+    """The pieces that a streaming call has given, with a `seq` above `after`."""
+    found = Event.objects.filter(
+        run__invocations=invocation_id, seq__gt=after, invocation_id=invocation_id, type="invocation.output"
+    )
+    return [_output(event) for event in found.order_by("seq")]
+
+
+def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
+    return CallRow(
+        id=call.id,
+        run_id=caller.run_id,
+        parent_id=caller.id,
+        chainlet=call.chainlet,
+        queue=call.queue,
+        max_attempts=call.max_attempts,
+        timeout_s=call.timeout_s,
+        fleet_limit=call.fleet_limit,
+        input=as_text(call.input),
+        input_hash=call.input_hash,
+        occurrence=call.occurrence,
+        caller_round=caller.round,
+        caller_worker=caller.worker,
+        available_at=work.now,
+        rung_at=work.now,
+        created_at=work.now,
+    )
 
 
 def _output(event: Event) -> Output:
@@ -203,6 +246,6 @@ def _output(event: Event) -> Output:
     return Output(seq=event.seq, attempt=event.data["attempt"], index=event.data["index"], piece=piece)
 
 
-def _outcome(row: Invocation) -> Outcome:
-    failure = Failure.model_validate(row.error) if row.error else None
-    return Outcome(id=row.id, state=engine.State(row.state), result=row.result, failure=failure)
+def _outcome(row: CallRow) -> Outcome:
+    failure = Failure.model_validate(from_text(row.error)) if row.error else None
+    return Outcome(id=row.id, state=engine.State(row.state), result=from_text(row.result), failure=failure)

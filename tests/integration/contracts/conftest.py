@@ -19,9 +19,10 @@ from django.utils import timezone
 
 from chainlets.runtime.memory import MemoryRunStore
 from chainlets.runtime.store import Claim, Fence, NewCall, RunStore, WorkerIdentity
+from chainlets.runtime.tasks import Bell
 from webapp import env
 from webapp.catalog.models import Chain, ChainVersion
-from webapp.runs.doorbell import Bell, Mail, doorbell
+from webapp.runs.doorbell import Mail, doorbell
 from webapp.runs.models import Event, Invocation, Run
 from webapp.runs.store import DatabaseRunStore
 

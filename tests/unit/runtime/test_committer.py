@@ -20,7 +20,7 @@ class Store:
         self.gate.set()
 
     @contextlib.contextmanager
-    def atomic(self):
+    def atomic(self, about=()):
         self.gate.wait(5)
         before = list(self.rows)
         self.transactions += 1

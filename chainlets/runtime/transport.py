@@ -1,0 +1,71 @@
+"""Celery's Redis transport, taking as many messages at a time as there are free slots.
+
+The messages and the lists they lie in are those of the stock transport, so stock clients and workers
+stay compatible. The stock one takes a message, waits for the next turn of its loop, and so on.
+"""
+
+from __future__ import annotations
+
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+_stock: Any = redis  # its stubs know nothing of what a transport is made of
+ALIAS = "chainlets"
+_MOST = 100  # messages taken at a time
+_COMMAND = "BLMPOP"
+
+
+class Channel(_stock.Channel):  # type: ignore[misc]
+    """Takes messages by BLMPOP, which gives several of one list."""
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        keys = [
+            f"{self.global_keyprefix}{self._q_for_pri(queue, priority)}"
+            for priority in self.priority_steps
+            for queue in queues
+        ]
+        room = self.qos.can_consume_max_estimate()
+        count = min(room, _MOST) if room else 1
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        wait = self.brpop_timeout if timeout is None else timeout
+        self.client.connection.send_command(_COMMAND, wait or 0, len(keys), *keys, "RIGHT", "COUNT", count)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        try:
+            try:
+                found = self.client.parse_response(self.client.connection, _COMMAND, **options)
+            except self.connection_errors:
+                # Disconnected here, it is connected anew in the next round.
+                self.client.connection.disconnect()
+                raise
+            if not found:
+                raise Empty
+            key, messages = found
+            queue = bytes_to_str(key).removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            for message in messages:
+                self.connection._deliver(loads(bytes_to_str(message)), queue)  # noqa: SLF001 (as the stock channel does)
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+
+class Transport(_stock.Transport):  # type: ignore[misc]
+    """The stock transport with that channel."""
+
+    Channel = Channel
+
+
+def register() -> None:
+    """Let broker addresses that begin with `chainlets` use this transport."""
+    TRANSPORT_ALIASES[ALIAS] = f"{__name__}:Transport"

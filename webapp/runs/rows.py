@@ -1,0 +1,109 @@
+"""Runs and invocations as a transaction holds them: plain values that know what was changed of them.
+
+Inputs, results and errors are JSON texts here: most of what happens to a row never looks into them.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from webapp.runs.models import State
+
+
+@dataclass(kw_only=True, slots=True)
+class RunRow:
+    """A run, its row taken for this transaction."""
+
+    id: UUID
+    chain_id: int
+    state: State
+    last_seq: int
+    warnings: list[str]
+    started_at: datetime | None
+    changed: dict[str, Any] = field(default_factory=dict)
+
+    def change(self, **values: Any) -> None:
+        """Set columns."""
+        _set(self, values)
+
+
+@dataclass(kw_only=True, slots=True)
+class CallRow:
+    """An invocation.
+
+    Attributes:
+        input: JSON text; read only while it is queued, for whoever claims it.
+        result: JSON text; read only once it succeeded.
+        error: JSON text; read only once it failed or was cancelled.
+        caller_worker: the worker that holds its caller.
+        new: it is not in the database yet.
+    """
+
+    id: UUID
+    run_id: UUID
+    parent_id: UUID | None
+    chainlet: str
+    queue: str
+    state: State = State.QUEUED
+    attempt: int = 0
+    failures: int = 0
+    deaths: int = 0
+    waiting: bool = False
+    round: int = 0
+    caller_round: int = 0
+    max_attempts: int = 1
+    timeout_s: float | None = None
+    fleet_limit: int | None = None
+    worker: str = ""
+    lease_expires_at: datetime | None = None
+    available_at: datetime | None = None
+    rung_at: datetime | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    input_hash: str = ""
+    occurrence: int = 0
+    input: str | None = None
+    result: str | None = None
+    error: str | None = None
+    caller_worker: str = ""
+    new: bool = False
+    changed: dict[str, Any] = field(default_factory=dict)
+
+    def change(self, **values: Any) -> None:
+        """Set columns."""
+        _set(self, values)
+
+
+@dataclass(kw_only=True, slots=True)
+class AttemptRow:
+    """A try of an invocation that begins or ends in this transaction."""
+
+    invocation_id: UUID
+    number: int
+    state: str
+    worker: str = ""
+    hardware: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str | None = None
+    new: bool = False
+
+
+def as_text(value: Any) -> str:
+    """JSON as it stands in a column."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_text(text: str | None) -> Any:
+    """The value that a column's text stands for; None for an empty column."""
+    return None if text is None else json.loads(text)
+
+
+def _set(row: RunRow | CallRow, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if name in row.__slots__:  # the others are only written, never read here
+            setattr(row, name, value)
+    row.changed.update(values)

@@ -1,0 +1,260 @@
+"""What one transaction works on: read together, decided on in memory, written together.
+
+Whoever changes anything of a run holds the run's row for the length of the transaction, so what is
+read here stays true until it is written. Everything that `transitions` decides happens on these
+values; no statement is sent for a single call where one for all calls will do.
+"""
+
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from chainlets.runtime.tasks import Bell
+from webapp.catalog.models import Chain
+from webapp.runs import clock, columns
+from webapp.runs.doorbell import Mail, Message, News, doorbell
+from webapp.runs.models import OPEN, Attempt, AttemptState, Event, Invocation, Run, State
+from webapp.runs.rows import AttemptRow, CallRow, RunRow, as_text, from_text
+
+_CORE = (
+    "id", "run_id", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
+    "round", "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at",
+    "available_at", "rung_at", "started_at",
+)  # fmt: skip
+_TEXTS = (
+    "CASE WHEN self.state = 'queued' THEN CAST(self.input AS text) END",
+    "CASE WHEN self.state = 'succeeded' THEN CAST(self.result AS text) END",
+    "CASE WHEN self.state IN ('failed', 'cancelled') THEN CAST(self.error AS text) END",
+    "(SELECT caller.worker FROM runs_invocation AS caller WHERE caller.id = self.parent_id)",
+)
+_RUN = ("id", "chain_id", "state", "last_seq", "warnings", "started_at")
+_NEW_CALL = (
+    "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
+    "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at", "available_at",
+    "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "result", "error",
+)  # fmt: skip
+_NEW_ATTEMPT = ("invocation", "number", "worker", "hardware", "state", "started_at", "ended_at", "error")
+_NEW_EVENT = ("run", "seq", "at", "type", "invocation_id", "data")
+
+
+class Workset:
+    """The rows of one transaction.
+
+    Attributes:
+        now: the transaction's time, by the database's clock.
+    """
+
+    def __init__(self) -> None:
+        self.now: datetime = clock.now()
+        self._calls: dict[UUID, CallRow | None] = {}
+        self._runs: dict[UUID, RunRow | None] = {}
+        self._children: dict[UUID, list[UUID]] = {}
+        self._attempts: dict[tuple[UUID, int], AttemptRow] = {}
+        self._events: list[tuple[UUID, int, datetime, str, UUID | None, str]] = []
+        self._messages: list[Message] = []
+
+    def load(self, ids: Iterable[UUID]) -> None:
+        """Read invocations and take their runs; those that are not there are known as missing."""
+        wanted = [id for id in dict.fromkeys(ids) if id not in self._calls]
+        if not wanted:
+            return
+        self._hold(wanted, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN ({ids}))")
+        # Only now, with the runs taken, is what stands in the rows the last word.
+        self._calls.update(dict.fromkeys(wanted))
+        self._calls.update({row.id: row for row in read_calls(wanted)})
+
+    def take_runs(self, ids: Collection[UUID]) -> None:
+        """Hold these runs until the end; in the order of their ids, so that no two transactions wait for each other."""
+        wanted = [id for id in ids if id not in self._runs]
+        self._runs.update(dict.fromkeys(wanted))
+        self._hold(wanted, where="id IN ({ids})")
+
+    def _hold(self, ids: Collection[UUID], *, where: str) -> None:
+        for id, chain_id, state, last_seq, warnings, started_at in columns.select(
+            Run, _RUN, ids, where=where, lock=True
+        ):
+            if self._runs.get(id) is None:
+                self._runs[id] = RunRow(
+                    id=id,
+                    chain_id=chain_id,
+                    state=State(state),
+                    last_seq=last_seq,
+                    warnings=from_text(warnings),
+                    started_at=started_at,
+                )
+
+    def call(self, id: UUID) -> CallRow | None:
+        """An invocation; None if there is none."""
+        self.load([id])
+        return self._calls[id]
+
+    def find_run(self, id: UUID) -> RunRow | None:
+        """A run; None if it was deleted."""
+        self.take_runs([id])
+        return self._runs[id]
+
+    def root_of(self, run_id: UUID) -> CallRow | None:
+        """The invocation that a run began with."""
+        found = Invocation.objects.filter(run_id=run_id, parent=None).values_list("id", flat=True).first()
+        return self.call(found) if found is not None else None
+
+    def run(self, id: UUID) -> RunRow:
+        """The run of an invocation that is here."""
+        found = self.find_run(id)
+        assert found is not None, "its row is held, so nobody can have deleted it"
+        return found
+
+    def chain_of(self, row: CallRow) -> str:
+        """The name of the chain that an invocation belongs to. Joined to a run's row, the chain's would be held too."""
+        return _chain_name(self.run(row.run_id).chain_id, connection.settings_dict["NAME"])
+
+    def open_calls_of(self, id: UUID) -> list[CallRow]:
+        """What an invocation called and what has not ended, the oldest first."""
+        if id not in self._children:
+            # Whoever asks for one will ask for the others too: one question for all that run.
+            asked = [
+                other.id
+                for other in self._calls.values()
+                if other is not None and not other.new and other.id not in self._children
+            ]
+            asked = [*dict.fromkeys([*asked, id])]
+            self._children.update({other: [] for other in asked})
+            for row in self._calls.values():
+                if row is not None and row.new and row.parent_id in self._children:
+                    self._children[row.parent_id].append(row.id)
+            open_calls = Invocation.objects.filter(parent_id__in=asked, state__in=OPEN).order_by("created_at")
+            for parent, child in open_calls.values_list("parent_id", "id"):
+                self._children[parent].append(child)
+            self.load(child for other in asked for child in self._children[other])
+        rows = [self._calls[child] for child in dict.fromkeys(self._children[id])]
+        return [row for row in rows if row is not None and row.state in OPEN]
+
+    def add(self, row: CallRow) -> CallRow:
+        """Record a new invocation."""
+        row.new = True
+        self._calls[row.id] = row
+        self._children[row.id] = []
+        if row.parent_id in self._children:
+            self._children[row.parent_id].append(row.id)
+        return row
+
+    def begin_attempt(self, row: CallRow, *, worker: str, hardware: str) -> None:
+        """A worker has taken an invocation."""
+        self._attempts[row.id, row.attempt] = AttemptRow(
+            invocation_id=row.id,
+            number=row.attempt,
+            state=AttemptState.RUNNING,
+            worker=worker,
+            hardware=hardware,
+            started_at=self.now,
+            new=True,
+        )
+
+    def end_attempt(self, row: CallRow, state: AttemptState, *, error: str | None = None) -> None:
+        """The newest attempt of an invocation is over."""
+        key = row.id, row.attempt
+        attempt = self._attempts.setdefault(
+            key, AttemptRow(invocation_id=row.id, number=row.attempt, state=state)
+        )
+        attempt.state, attempt.ended_at, attempt.error = state, self.now, error
+
+    def event(
+        self,
+        run_id: UUID,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        invocation: UUID | None = None,
+    ) -> None:
+        """Add a line to a run's history, with the next number."""
+        run = self.run(run_id)
+        run.change(last_seq=run.last_seq + 1)
+        self._events.append((run_id, run.last_seq, self.now, type, invocation, as_text(data or {})))
+
+    def ring(self, row: CallRow) -> None:
+        """Tell the workers of an invocation's queue, once this transaction is committed."""
+        chain = self.chain_of(row)
+        self._messages.append(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
+
+    def mail(self, worker: str, invocation_id: UUID) -> None:
+        """Tell a worker that an invocation it holds, or waits for, has changed; once this is committed."""
+        if worker:
+            self._messages.append(Mail(worker=worker, invocation_id=invocation_id))
+
+    def write(self) -> None:
+        """Send everything that has changed to the database, and forget that it has."""
+        calls = [row for row in self._calls.values() if row is not None]
+        new = [row for row in calls if row.new]
+        columns.insert(Invocation, _NEW_CALL, [_new_call(row) for row in new])
+        changed = (((row.id,), row.changed) for row in calls if row.changed and not row.new)
+        columns.update(Invocation, ("id",), list(changed))
+        for row in calls:
+            row.new, row.changed = False, {}
+        attempts = self._attempts.values()
+        columns.insert(Attempt, _NEW_ATTEMPT, [_new_attempt(one) for one in attempts if one.new])
+        ended = ((one.invocation_id, one.number) for one in attempts)
+        values = ({"state": one.state, "ended_at": one.ended_at, "error": one.error} for one in attempts)
+        both = zip(ended, values, list(attempts), strict=True)
+        columns.update(
+            Attempt, ("invocation", "number"), [(key, value) for key, value, one in both if not one.new]
+        )
+        self._attempts = {}
+        columns.insert(Event, _NEW_EVENT, self._events)
+        runs = [run for run in self._runs.values() if run is not None and run.changed]
+        columns.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
+        for run in runs:
+            if "last_seq" in run.changed:
+                self._messages.append(News(run_id=run.id, seq=run.last_seq))
+            run.changed = {}
+        self._events = []
+        messages, self._messages = self._messages, []
+        if messages:
+            transaction.on_commit(lambda: _send(messages))
+
+
+@contextmanager
+def working_on(ids: Iterable[UUID] = (), *, runs: Collection[UUID] = ()) -> Iterator[Workset]:
+    """One transaction, or a part of the one under way, on these invocations and runs."""
+    with transaction.atomic():
+        workset = Workset()
+        workset.take_runs(runs)
+        workset.load(ids)
+        yield workset
+        workset.write()
+
+
+def read_calls(ids: Collection[UUID]) -> list[CallRow]:
+    """Invocations as they stand; those that are not there are left out."""
+    found = []
+    for *core, input, result, error, caller in columns.select(Invocation, _CORE, ids, texts=_TEXTS):
+        values = dict(zip(_CORE, core, strict=True))
+        values["state"] = State(values["state"])
+        row = CallRow(**values, input=input, result=result, error=error, caller_worker=caller or "")
+        found.append(row)
+    return found
+
+
+@functools.lru_cache(1024)
+def _chain_name(chain_id: int, database: str) -> str:  # noqa: ARG001 (part of the key: tests have several)
+    return Chain.objects.values_list("name", flat=True).get(id=chain_id)
+
+
+def _send(messages: list[Message]) -> None:
+    for message in messages:
+        doorbell.send(message)
+
+
+def _new_call(row: CallRow) -> list[Any]:
+    named = {"run": "run_id", "parent": "parent_id"}
+    return [getattr(row, named.get(name, name)) for name in _NEW_CALL]
+
+
+def _new_attempt(one: AttemptRow) -> list[Any]:
+    return [
+        one.invocation_id, one.number, one.worker, one.hardware, one.state, one.started_at, one.ended_at, one.error
+    ]  # fmt: skip
