@@ -196,9 +196,13 @@ class Stack:
             os.kill(pid, signum)
         return pids
 
+    def environment_of(self, name: str) -> dict[str, str]:
+        """The variables that a supervised process was started with; the broker's address is among them."""
+        return psutil.Process(self.pids(name)[0]).environ()
+
     def worker(self, queues: str, *, name: str) -> subprocess.Popen[bytes]:
         """One more worker beside those of the system; the caller ends it."""
-        env = psutil.Process(self.pids("reconciler")[0]).environ()  # knows the broker's address
+        env = self.environment_of("reconciler")
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, ROOT / "manage.py", "worker", "--queues", queues, "--name", name],

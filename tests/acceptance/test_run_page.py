@@ -114,7 +114,7 @@ def test_an_excerpt_is_cut_out_and_downloaded(page, finished_run, tmp_path):
 
 
 def test_cancel_keeps_the_text_and_resume_goes_on_from_there(stack, page, recording, transcribe):
-    run_id = transcribe(recording(12), title="Cut short")
+    run_id = transcribe(recording(9), title="Cut short")
     page.goto(f"/runs/{run_id}")
     expect(page.get_by_role("button", name="Play from 00:0").first).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Cancel").click()
