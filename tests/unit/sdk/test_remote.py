@@ -5,159 +5,25 @@ import json
 import logging
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from pydantic import BaseModel
 
 import chainlets as chains
 from chainlets.context import Secrets
 from chainlets.remote import StubBase
 from tests.harness import ROOT
-
-KEY = "k3y-for-tests"
-
-
-class Point(BaseModel):
-    x: int
-    y: int = 0
-
-
-class OddError(Exception):
-    """An exception class of this module, so that an answer can name it."""
-
-
-class LLM(StubBase):
-    async def run_remote(self, prompt: str) -> str:
-        return await self.predict_async({"prompt": prompt})
-
-
-class Service:
-    """A server that records what it is asked and answers as a test says.
-
-    `answer` gets the number of the request, from 0, and gives bytes, a status with bytes, or an
-    iterator of bytes that are sent as they come.
-    """
-
-    def __init__(self) -> None:
-        self.answer = lambda _: b'"fine"'
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.headers: dict[str, str] = {}
-        self.under_way = self.most_under_way = self.connections = self.open_connections = 0
-        self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/predict"
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _handler(service) -> type[BaseHTTPRequestHandler]:  # noqa: N805 (self is the handler below)
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def setup(self):
-                super().setup()
-                with service._lock:
-                    service.connections += 1
-                    service.open_connections += 1
-
-            def finish(self):
-                with service._lock:
-                    service.open_connections -= 1
-                super().finish()
-
-            def log_message(self, *_):
-                pass
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with service._lock:
-                    number = len(service.requests)
-                    service.requests.append(
-                        (self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-                    )
-                    service.under_way += 1
-                    service.most_under_way = max(service.most_under_way, service.under_way)
-                try:
-                    self._reply(service.answer(number))
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
-                finally:
-                    with service._lock:
-                        service.under_way -= 1
-
-            def _reply(self, answer):
-                status, content = answer if isinstance(answer, tuple) else (200, answer)
-                self.send_response(status)
-                for name, value in service.headers.items():
-                    self.send_header(name, value)
-                if isinstance(content, bytes):
-                    self.send_header("Content-Length", str(len(content)))
-                    self.end_headers()
-                    self.wfile.write(content)
-                    return
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                try:
-                    for piece in content:
-                        self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                    self.wfile.write(b"0\r\n\r\n")
-                except StopAsyncIteration:  # the test wants the line cut
-                    self.close_connection = True
-
-        return Handler
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    running = Service()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def no_pauses(monkeypatch):
-    """Attempts follow each other at once."""
-    monkeypatch.setattr("chainlets.retrying.BACKOFF_FIRST_S", 0.001)
-
-
-def options(**given) -> chains.RPCOptions:
-    return chains.RPCOptions(**given)
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-async def both_ways(stub: StubBase, inputs, *model):
-    """What the sync and the async call give, which must be the same."""
-    one = await stub.predict_async(inputs, *model)
-    other = await asyncio.to_thread(stub.predict_sync, inputs, *model)
-    assert one == other
-    return one
-
-
-async def error_both_ways(stub: StubBase, inputs=None) -> Exception:
-    """What both calls raise, which must be the same."""
-    with pytest.raises(Exception) as one:
-        await stub.predict_async(inputs or {})
-    with pytest.raises(type(one.value)) as other:
-        await asyncio.to_thread(stub.predict_sync, inputs or {})
-    assert str(one.value) == str(other.value)
-    return one.value
+from tests.unit.sdk.remote_service import (
+    KEY,
+    LLM,
+    OddError,
+    Point,
+    both_ways,
+    error_both_ways,
+    options,
+    remote_error,
+    until,
+)
 
 
 async def test_inputs_are_posted_as_json_and_the_answer_comes_back_as_json(service):
@@ -307,27 +173,13 @@ async def test_an_answer_that_says_nothing_known_is_told_with_status_address_and
     assert str(await error_both_ways(stub)).endswith("answered 500: (nothing)")
 
 
-def remote_error(name: str, module: str | None, message: str) -> bytes:
-    frame = {"filename": "model.py", "lineno": 7, "name": "predict", "line": "raise it"}
-    return json.dumps(
-        {
-            "error": {
-                "exception_cls_name": name,
-                "exception_module_name": module,
-                "exception_message": message,
-                "user_stack_trace": [frame, {**frame, "lineno": None, "line": None}],
-            }
-        }
-    ).encode()
-
-
 @pytest.mark.parametrize(
     ("name", "module", "kind", "text"),
     [
         ("ValueError", "builtins", ValueError, "too long"),
         ("ValueError", None, ValueError, "too long"),
         ("TimeoutError", "builtins", TimeoutError, "too long"),
-        ("OddError", __name__, OddError, "too long"),
+        ("OddError", OddError.__module__, OddError, "too long"),
         ("Unheard", "their.module", chains.GenericRemoteException, "Unheard: too long"),
     ],
 )
@@ -368,197 +220,6 @@ async def test_a_service_that_is_not_there_is_told_and_tried_again(service, no_p
         stub.predict_sync({})
 
     assert caplog.text.count("Attempt 3 of 3 to call `LLM` failed") == 2
-
-
-@pytest.fixture
-def gate(service):
-    """Answers only once the gate is open."""
-    gate = threading.Event()
-
-    def answer(_):
-        gate.wait(5)
-        return b"1"
-
-    service.answer = answer
-    yield gate
-    gate.set()
-
-
-async def test_time_is_limited_for_each_attempt(service, gate, no_pauses):
-    stub = LLM.from_url(service.url, options=options(retries=2, timeout_sec=0.12))
-    started = time.monotonic()
-
-    error = await error_both_ways(stub)
-
-    assert type(error) is TimeoutError
-    assert str(error) == "Timeout calling remote Chainlet `LLM` (0.12 seconds limit)."
-    assert len(service.requests) == 4
-    assert 4 * 0.12 <= time.monotonic() - started < 2
-
-
-async def test_a_service_that_answers_drop_by_drop_runs_out_of_time_too(service):
-    def drops():
-        for _ in range(100):
-            time.sleep(0.03)
-            yield b"x"
-
-    service.answer = lambda _: drops()
-    started = time.monotonic()
-
-    error = await error_both_ways(LLM.from_url(service.url, options=options(timeout_sec=0.1)))
-
-    assert type(error) is TimeoutError
-    assert time.monotonic() - started < 1.5
-
-
-async def test_the_bound_on_calls_under_way_holds_for_threads_and_loops_together(service):
-    stub = LLM.from_url(service.url, options=options(concurrency_limit=3))
-
-    def answer(_):
-        time.sleep(0.02)
-        return b"1"
-
-    service.answer = answer
-    with ThreadPoolExecutor(8) as threads:
-        sync = [asyncio.wrap_future(threads.submit(stub.predict_sync, {})) for _ in range(8)]
-        loops = [asyncio.wrap_future(threads.submit(asyncio.run, stub.predict_async({}))) for _ in range(8)]
-        here = [stub.predict_async({}) for _ in range(8)]
-        assert await asyncio.gather(*sync, *loops, *here) == [1] * 24
-    assert service.most_under_way == 3
-
-
-async def test_a_caller_that_stops_waiting_for_its_turn_takes_none(service, gate):
-    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
-    first, second, third = (asyncio.create_task(stub.predict_async({})) for _ in range(3))
-    await asyncio.to_thread(until, lambda: service.under_way == 1)
-    second.cancel()
-    gate.set()
-
-    assert await asyncio.wait_for(asyncio.gather(first, third), 5) == [1, 1]
-    assert len(service.requests) == 2
-    assert await stub.predict_async({}) == 1
-
-
-async def test_a_turn_that_comes_at_the_moment_of_a_cancel_is_passed_on(service, gate):
-    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
-    first = asyncio.create_task(stub.predict_async({}))
-    await asyncio.to_thread(until, lambda: service.under_way == 1)
-    second, third = (asyncio.create_task(stub.predict_async({})) for _ in range(2))
-    await asyncio.sleep(0)
-    first.add_done_callback(lambda _: second.cancel())
-    gate.set()
-
-    assert await asyncio.wait_for(asyncio.gather(first, third), 5) == [1, 1]
-
-
-async def test_a_sync_call_on_a_loop_does_not_wait_for_calls_that_the_loop_has_under_way(service, gate):
-    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
-    under_way = asyncio.create_task(stub.predict_async({}))
-    await asyncio.to_thread(until, lambda: service.under_way == 1)
-    waiting = asyncio.create_task(stub.predict_async({}))
-    await asyncio.sleep(0)
-    threading.Timer(0.05, gate.set).start()
-
-    assert stub.predict_sync({}) == 1
-    assert await asyncio.wait_for(asyncio.gather(under_way, waiting), 5) == [1, 1]
-
-
-async def test_a_cancelled_call_drops_its_connection_and_frees_its_turn(service, gate):
-    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
-    call = asyncio.create_task(stub.predict_async({}))
-    await asyncio.to_thread(until, lambda: service.under_way == 1)
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-    gate.set()
-
-    assert await asyncio.wait_for(stub.predict_async({}), 5) == 1
-
-
-async def test_the_pieces_of_a_stream_come_as_they_are_sent(service):
-    taken = threading.Semaphore(0)
-
-    def pieces():
-        for piece in (b"one", b"\xff\x00", b"three"):
-            yield piece
-            taken.acquire(timeout=5)
-
-    service.answer = lambda _: pieces()
-    stub = LLM.from_url(service.url, KEY)
-
-    seen = []
-    async for piece in await stub.predict_async_stream({"n": 1}):
-        seen.append(piece)
-        taken.release()
-
-    assert seen == [b"one", b"\xff\x00", b"three"]
-    _, headers, body = service.requests[0]
-    assert headers["authorization"] == f"Api-Key {KEY}"
-    assert json.loads(body) == {"n": 1}
-
-
-async def test_a_stream_is_tried_again_only_until_it_has_begun(service, no_pauses):
-    stub = LLM.from_url(service.url, options=options(retries=3))
-
-    def broken():
-        yield b"first"
-        raise StopAsyncIteration
-
-    service.answer = lambda number: (503, b"busy") if number < 2 else broken()
-    stream = await stub.predict_async_stream({})
-    assert len(service.requests) == 3
-    assert await anext(stream) == b"first"
-    with pytest.raises(chains.CallError, match=r"call of `LLM` at .* failed on the way"):
-        await anext(stream)
-    assert len(service.requests) == 3
-
-
-@pytest.mark.parametrize(("name", "kind"), [("OddError", OddError), ("TimeoutError", TimeoutError)])
-async def test_a_stream_that_cannot_begin_raises_what_the_service_says(service, name, kind):
-    module = __name__ if kind is OddError else "builtins"
-    service.answer = lambda _: (500, remote_error(name, module, "said there"))
-    with pytest.raises(kind, match="said there"):
-        await LLM.from_url(service.url).predict_async_stream({})
-
-
-async def test_a_stream_that_stalls_runs_out_of_time(service):
-    go_on = threading.Event()
-
-    def stalls():
-        yield b"first"
-        go_on.wait(5)
-
-    service.answer = lambda _: stalls()
-    stream = await LLM.from_url(service.url, options=options(timeout_sec=0.2)).predict_async_stream({})
-    assert await anext(stream) == b"first"
-    with pytest.raises(TimeoutError, match=r"`LLM` \(0.2 seconds limit\)"):
-        await anext(stream)
-    go_on.set()
-
-
-@pytest.mark.parametrize("read_some", [True, False])
-async def test_a_stream_holds_its_turn_until_it_is_dropped(service, read_some):
-    go_on = threading.Event()
-
-    def endless():
-        while not go_on.is_set():
-            yield b"x" * 1000
-            time.sleep(0.001)
-
-    stub = LLM.from_url(service.url, options=options(concurrency_limit=1))
-    service.answer = lambda number: endless() if number == 0 else b"1"
-    stream = await stub.predict_async_stream({})
-    if read_some:
-        async for _ in stream:
-            break
-    waiting = asyncio.create_task(stub.predict_async({}))
-    await asyncio.sleep(0.05)
-    assert len(service.requests) == 1
-
-    del stream
-    assert await asyncio.wait_for(waiting, 5) == 1
-    await asyncio.to_thread(until, lambda: service.under_way == 0)
-    go_on.set()
 
 
 async def test_connections_are_kept_for_the_next_call(service):

@@ -1,0 +1,5 @@
+"""Fixtures of the SDK's tests."""
+
+from tests.unit.sdk.remote_service import no_pauses, service
+
+__all__ = ["no_pauses", "service"]
