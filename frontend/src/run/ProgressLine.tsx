@@ -9,19 +9,22 @@ import { isOver } from "./useRun";
 export function ProgressLine({ view }: { view: RunView }) {
   const ahead = outlook(view);
   const spoken = useThrottled(spokenWords(view, ahead), 10_000);
-  const over = isOver(view.state);
+  const done = fraction(view, ahead);
+  const status = (
+    <p className="unseen" role="status">
+      {spoken}
+    </p>
+  );
+  // What ended before it had got anywhere has no progress to show.
+  if (isOver(view.state) && view.state !== "succeeded" && !done) return status;
   return (
     <div className="prog">
       <div className="line">
         <span>{far(view, ahead)}</span>
         <span>{pace(view, ahead)}</span>
       </div>
-      {!(over && view.state === "succeeded") && (
-        <Bar value={fraction(view, ahead)} label="Progress of the run" />
-      )}
-      <p className="unseen" role="status">
-        {spoken}
-      </p>
+      {view.state !== "succeeded" && <Bar value={done} label="Progress of the run" />}
+      {status}
     </div>
   );
 }
