@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ class _Operation:
     future: Future[Any]
 
 
+_WAKE = _Operation(run=lambda _: None, about=(), future=Future())
+
+
 class Committer:
     """Group commits for one process."""
 
@@ -40,6 +44,7 @@ class Committer:
         self._store = store
         self._most = batch
         self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._urgent: deque[_Operation] = deque()
         self._thread = threading.Thread(target=self._work, name="chainlets-committer", daemon=True)
 
     def start(self) -> None:
@@ -51,17 +56,24 @@ class Committer:
         self._waiting.put(None)
         self._thread.join(timeout_s)
 
-    def submit(self, operation: Callable[[RunStore], T], *, about: Collection[UUID] = ()) -> Future[T]:
+    def submit(
+        self, operation: Callable[[RunStore], T], *, about: Collection[UUID] = (), urgent: bool = False
+    ) -> Future[T]:
         """Hand over an operation; its future is done once its transaction is committed.
 
         `about` names the invocations that it works on, so that the store reads those of a whole
         batch at once.
 
         An operation whose transaction failed because the store is away is tried again until it is
-        back. It may therefore run several times, but its effects are committed once.
+        back. It may therefore run several times, but its effects are committed once. An `urgent` one
+        is part of the next transaction, however many wait: leases must not run out behind a queue.
         """
         future: Future[T] = Future()
-        self._waiting.put(_Operation(run=operation, about=about, future=future))
+        handed = _Operation(run=operation, about=about, future=future)
+        if urgent:
+            self._urgent.append(handed)
+            handed = _WAKE
+        self._waiting.put(handed)
         return future
 
     def _work(self) -> None:
@@ -69,8 +81,11 @@ class Committer:
         while not stopping:
             batch = []
             first = self._waiting.get()
+            while self._urgent:
+                batch.append(self._urgent.popleft())
             while first is not None:
-                batch.append(first)
+                if first is not _WAKE:
+                    batch.append(first)
                 if len(batch) >= self._most or self._waiting.empty():
                     break
                 first = self._waiting.get()

@@ -383,7 +383,9 @@ class Engine:
 
     async def _renew(self) -> None:
         held = set(self._held)
-        ours = await self._commit(lambda store: store.renew(worker=self.identity))
+        ours = await asyncio.wrap_future(
+            self._committer.submit(lambda store: store.renew(worker=self.identity), urgent=True)
+        )
         for invocation_id in held - ours:
             execution = self._held.get(invocation_id)
             if execution is not None and not execution.cancelled():

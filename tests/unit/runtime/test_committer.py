@@ -88,3 +88,15 @@ def test_stopping_finishes_what_was_handed_over(store):
         committer.submit(lambda s, n=n: s.rows.append(n))
     committer.stop(timeout_s=5)
     assert store.rows == list(range(50))
+
+
+def test_what_is_urgent_does_not_wait_behind_a_queue(store):
+    committer = Committer(store, batch=2)
+    order = []
+    for number in range(6):
+        committer.submit(lambda _, number=number: order.append(number))
+    committer.submit(lambda _: order.append("lease"), urgent=True)
+    committer.start()
+    committer.stop(timeout_s=5)
+
+    assert order == ["lease", 0, 1, 2, 3, 4, 5]
