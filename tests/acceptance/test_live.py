@@ -57,7 +57,7 @@ def test_what_the_socket_says_is_the_history_without_a_gap(stack, page, recordin
 
 
 def test_a_reload_shows_the_same_state(stack, page, recording, transcribe):
-    run_id = transcribe(recording(9), title="A long one")
+    run_id = transcribe(recording(5), title="A long one")
     page.goto(f"/runs/{run_id}")
     buttons = page.get_by_role("button", name="Play from 0")
     expect(buttons.nth(4)).to_be_visible(timeout=60_000)
@@ -111,7 +111,7 @@ def test_a_message_that_never_arrives_is_fetched(stack, page, recording, transcr
 
 def test_without_sockets_the_page_asks_and_says_so(stack, page, recording, transcribe, console):
     page.route_web_socket("**/ws/runs/*", lambda socket: socket.close(code=3000))
-    run_id = transcribe(recording(6))
+    run_id = transcribe(recording(4))
     page.goto(f"/runs/{run_id}")
     expect(page.get_by_text("asks every two seconds")).to_be_visible()
     expect(page.get_by_role("button", name="Play from 00:0").first).to_be_visible(timeout=60_000)
@@ -120,7 +120,7 @@ def test_without_sockets_the_page_asks_and_says_so(stack, page, recording, trans
 
 
 def test_a_web_server_that_is_killed_is_told_and_found_again(stack, page, recording, transcribe, console):
-    run_id = transcribe(recording(6))
+    run_id = transcribe(recording(4))
     page.goto(f"/runs/{run_id}")
     expect(page.get_by_role("button", name="Play from 00:0").first).to_be_visible(timeout=60_000)
     stack.kill("web")

@@ -23,8 +23,8 @@ def lines(page):
 
 def test_text_appears_before_the_end_and_can_be_heard_and_kept(stack, page, recording, tmp_path):
     page.goto("/")
-    choose(page, recording(6))
-    page.get_by_role("link", name="6 minutes of Kennedy", exact=True).click()
+    choose(page, recording(4))
+    page.get_by_role("link", name="4 minutes of Kennedy", exact=True).click()
     run_id = page.url.rsplit("/", 1)[-1]
 
     first = page.get_by_role("button", name="Play from 00:0").first
@@ -50,7 +50,7 @@ def test_text_appears_before_the_end_and_can_be_heard_and_kept(stack, page, reco
             page.get_by_role("link", name=name).click()
         path = tmp_path / download.value.suggested_filename
         download.value.save_as(path)
-        assert path.name == f"6 minutes of Kennedy.{name.split()[0].lower()}"
+        assert path.name == f"4 minutes of Kennedy.{name.split()[0].lower()}"
         assert content.lower() in path.read_text().lower()
 
 
@@ -114,7 +114,7 @@ def test_an_excerpt_is_cut_out_and_downloaded(page, finished_run, tmp_path):
 
 
 def test_cancel_keeps_the_text_and_resume_goes_on_from_there(stack, page, recording, transcribe):
-    run_id = transcribe(recording(9), title="Cut short")
+    run_id = transcribe(recording(5), title="Cut short")
     page.goto(f"/runs/{run_id}")
     expect(page.get_by_role("button", name="Play from 00:0").first).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Cancel").click()
