@@ -6,9 +6,10 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import django
 from celery import Celery
@@ -20,14 +21,16 @@ if not apps.ready:
 
 from django.conf import settings
 
-from chainlets.runtime import tasks, transport
+from chainlets.runtime import remote_control, tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.store import WorkerIdentity
+from chainlets.runtime.tasks import Bell
 from webapp.catalog.services import loaded_chains, loader
 from webapp.fleet import hardware
 from webapp.runs.doorbell import doorbell
+from webapp.runs.revoking import cancel_invocations
 from webapp.runs.run_files import RunFiles
 from webapp.runs.store import DatabaseRunStore
 
@@ -82,6 +85,14 @@ class ChainletsCelery(Celery):
         )
         self.engine = Engine(identity=identity, surroundings=surroundings)
         return self.engine
+
+    def ring(self, bell: Bell) -> None:
+        """Put a bell into its queue, behind those that are there."""
+        doorbell.send(bell)
+
+    def cancel_invocations(self, ids: Collection[UUID]) -> set[str]:
+        """Cancel calls of chainlets that remote control revokes; those of the ids that are such calls."""
+        return {str(id) for id in cancel_invocations(ids, by="remote control")}
 
     def preload(self, engine: Engine) -> None:
         """Build what the settings ask for and this worker serves; end the process if that fails."""
@@ -149,4 +160,4 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
 )
 app.learn_chains()
-__all__ = ["app", "doorbell", "matching"]
+__all__ = ["app", "doorbell", "matching", "remote_control"]

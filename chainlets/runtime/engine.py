@@ -25,7 +25,7 @@ from chainlets.chainlet import ChainletBase
 from chainlets.context import DeployedServiceDescriptor
 from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.endpoint import Shape
-from chainlets.failure import failure_from
+from chainlets.failure import Failure, failure_from
 from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
@@ -37,6 +37,9 @@ from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, State, WorkerIdentity
 from chainlets.runtime.stub import stub_for
+from chainlets.runtime.terms import PLAIN, Terms
+from chainlets.runtime.time_limits import Overdue, TimeLimits, time_up
+from chainlets.runtime.waiting_room import WaitingRoom
 from chainlets.runtime.watchdog import Watchdog
 from chainlets.websocket import WebSocketProtocol, is_disconnect
 
@@ -110,7 +113,10 @@ class Engine:
         self._serving: set[UUID] = set()
         self._again: set[UUID] = set()
         self._held: dict[UUID, Execution] = {}
+        self._room = WaitingRoom()
+        self._overdue = Overdue()
         self._stopping = False
+        self._hurrying = False
         self._renewing = False
 
     def start(self) -> None:
@@ -160,6 +166,7 @@ class Engine:
         invocation_id: UUID,
         on_wait: Callable[[], None],
         on_done: Callable[[], None],
+        terms: Terms = PLAIN,
     ) -> None:
         """Answer a bell.
 
@@ -169,8 +176,9 @@ class Engine:
             invocation_id: what to claim.
             on_wait: called once, from any thread, when the invocation stops holding a slot.
             on_done: called once, from any thread, when nothing is left to do.
+            terms: what else there is to keep to and to tell.
         """
-        coroutine = self._serve(chain, chainlet, invocation_id, on_wait)
+        coroutine = self._serve(chain, chainlet, invocation_id, on_wait, terms)
         future = asyncio.run_coroutine_threadsafe(coroutine, self._system)
         future.add_done_callback(lambda _: on_done())
 
@@ -180,9 +188,10 @@ class Engine:
         Invocations that only wait are handed back at once: their calls are in the journal.
         """
         self._stopping = True
+        self._room.close()
         deadline = time.monotonic() + grace_s
         self._hand_back([held for held in self._unfinished() if held.waiting])
-        while (left := self._unfinished()) and time.monotonic() < deadline:
+        while (left := self._unfinished()) and time.monotonic() < deadline and not self._hurrying:
             time.sleep(0.05)
         self._hand_back(left)
         self._mailbox.stop()
@@ -190,6 +199,26 @@ class Engine:
         with contextlib.suppress(TimeoutError):
             self._submit(lambda store: store.leave(worker=self.identity)).result(timeout=2)
         self._committer.stop(timeout_s=2)
+
+    def hurry(self) -> None:
+        """Wait no longer in `stop`, for what executes."""
+        self._hurrying = True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    def crowded_if(self, crowded: Callable[[], bool]) -> None:
+        """How the engine may know that its worker takes as many bells as it can."""
+        self._room.crowded = crowded
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What operators may like to know."""
+        held = list(self._held.values())
+        waiting = sum(execution.waiting for execution in held)
+        return {"executing": len(held) - waiting, "waiting": waiting, "overdue": self._overdue.count}
 
     def end(self) -> None:
         """After `stop`, in a process that goes on: end the threads that would otherwise end with it."""
@@ -209,7 +238,7 @@ class Engine:
             self._submit(partial(_hand_back, fence=fence), fence.invocation_id)
 
     async def _serve(
-        self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None]
+        self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None], terms: Terms
     ) -> None:
         found = self._given.find(chain, chainlet)
         if found is None:
@@ -218,6 +247,8 @@ class Engine:
             )
             return
         if self._stopping:
+            if terms.put_back is not None:
+                terms.put_back()
             return  # the next worker will answer it
         if invocation_id in self._serving:
             # A doubled bell as a rule. But the attempt under way may have been cut off, by a
@@ -229,7 +260,7 @@ class Engine:
             self._again.add(invocation_id)
             while invocation_id in self._again:
                 self._again.discard(invocation_id)
-                await self._attempt(*found, invocation_id, on_wait)
+                await self._attempt(*found, invocation_id, on_wait, terms)
         except Exception:
             # Nothing the author's code raises ends here: this is a fault of the engine. The lease
             # runs out and the reconciler gives the invocation to somebody else.
@@ -238,25 +269,41 @@ class Engine:
             self._serving.discard(invocation_id)
 
     async def _attempt(
-        self, chain: Chain, descriptor: ChainletDescriptor, invocation_id: UUID, on_wait: Callable[[], None]
+        self,
+        chain: Chain,
+        descriptor: ChainletDescriptor,
+        invocation_id: UUID,
+        on_wait: Callable[[], None],
+        terms: Terms,
     ) -> None:
         try:
             replica = await self._replicas.get(chain, descriptor)
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
             claim = await self._claim(invocation_id)
             if claim is not None:
-                await self._record_failure(claim, error)
+                terms.on_start()
+                terms.on_failure(await self._record_failure(claim, error))
             return
-        await replica.slots.acquire()
+        if terms.put_back is None or not replica.slots.locked():
+            await replica.slots.acquire()
+        elif not await self._room.wait(replica.slots, size=descriptor.compute.concurrency):
+            self._again.discard(invocation_id)
+            terms.put_back()
+            return
         slot = _Slot(self._system, replica.slots)
         try:
             claim = None if self._stopping else await self._claim(invocation_id)
+            if self._stopping and claim is None and terms.put_back is not None:
+                terms.put_back()
             if claim is not None:
-                await self._execute(replica, claim, [slot.release, on_wait])
+                await self._execute(replica, claim, [slot.release, on_wait], terms)
         finally:
             slot.release()
 
-    async def _execute(self, replica: Replica, claim: Claim, on_wait: Sequence[Callable[[], None]]) -> None:
+    async def _execute(
+        self, replica: Replica, claim: Claim, on_wait: Sequence[Callable[[], None]], terms: Terms
+    ) -> None:
+        terms.on_start()
         invocation_id = claim.fence.invocation_id
         execution = Execution(
             claim=claim,
@@ -268,7 +315,7 @@ class Engine:
         )
         self._held[invocation_id] = execution
         try:
-            result = self._encoded(replica, execution, await self._run(replica, execution))
+            result = self._encoded(replica, execution, await self._run(replica, execution, terms.limits))
             self._watchdog.settle(execution)
             execution.close()
             if await self._commit(
@@ -276,19 +323,24 @@ class Engine:
             ):
                 # Its caller may be in this process; others get mail.
                 self._calls.settle(Outcome(id=invocation_id, state=State.SUCCEEDED, result=result))
+                terms.on_success()
+            else:
+                terms.on_failure(None)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
             self._watchdog.settle(execution)
             execution.close()
+            failure = None
             if isinstance(error, _TooLateError) or not execution.cancelled():
                 # Who listens to a stream has heard what it said: it cannot be said again.
-                await self._record_failure(claim, error, final=execution.pieces > 0)
+                failure = await self._record_failure(claim, error, final=execution.pieces > 0)
+            terms.on_failure(failure)
         finally:
             del self._held[invocation_id]
 
-    async def _run(self, replica: Replica, execution: Execution) -> Any:
+    async def _run(self, replica: Replica, execution: Execution, limits: TimeLimits) -> Any:
         limit = execution.claim.timeout_s
         if replica.descriptor.endpoint.is_async:
-            running = asyncio.run_coroutine_threadsafe(
+            running: Future[Any] = asyncio.run_coroutine_threadsafe(
                 self._author(replica, execution), self._calls.loops.pick()
             )
             # The author's loop keeps this time itself; a loop that is blocked cannot.
@@ -297,10 +349,10 @@ class Engine:
             arguments = self._arguments(replica, execution)
             running = self._threads.submit(execution.run_sync, replica.method, arguments)
         wrapped = asyncio.wrap_future(running)
-        await asyncio.wait([wrapped], timeout=limit)
-        if not wrapped.done():
-            execution.cancel(ending=False)
-            raise _TooLateError(execution.timeout_message)
+        late = await time_up(wrapped, execution, caller_s=limit, limits=limits)
+        if late is not None:
+            self._overdue.add(running, execution)
+            raise _TooLateError(late)
         return wrapped.result()
 
     async def _author(self, replica: Replica, execution: Execution) -> Any:
@@ -344,7 +396,7 @@ class Engine:
         )
         return found
 
-    async def _record_failure(self, claim: Claim, error: BaseException, *, final: bool = False) -> None:
+    async def _record_failure(self, claim: Claim, error: BaseException, *, final: bool = False) -> Failure:
         failure = failure_from(
             TimeoutError(str(error)) if isinstance(error, _TooLateError) else error,
             chainlet=claim.chainlet,
@@ -360,6 +412,7 @@ class Engine:
             lambda store: store.fail(fence=claim.fence, failure=failure, final=final),
             claim.fence.invocation_id,
         )
+        return failure
 
     async def _tick(self) -> None:
         while True:

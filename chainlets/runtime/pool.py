@@ -9,17 +9,24 @@ on threads as in Celery's own thread pool.
 
 from __future__ import annotations
 
+import logging
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from celery.concurrency.base import BasePool, apply_target
+from celery.worker.request import Request
 
 from chainlets.runtime.engine import Engine
-from chainlets.runtime.tasks import ChainletTask
+from chainlets.runtime.message import Message
+from chainlets.runtime.tasks import Bell, ChainletTask
+from chainlets.runtime.terms import Terms
+from chainlets.runtime.time_limits import TimeLimits
+
+log = logging.getLogger(__name__)
 
 #: Seconds that executing calls have to end when the worker is told to stop.
 GRACE_S = float(os.environ.get("WORKER_GRACE_S", "15"))
@@ -31,15 +38,18 @@ class ChainletPool(BasePool):
     body_can_be_buffer = True
     signal_safe = False
     task_join_will_block = False
+    limit: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._threads = ThreadPoolExecutor(self.limit, thread_name_prefix="celery-task")
+        self._threads = _threads(self.limit)
+        self._held: set[Message] = set()
         self.engine: Engine | None = None
 
     def on_start(self) -> None:
         """Start the engine; ends the process with code 78 if a preloaded chainlet cannot be built."""
         self.engine = self.app.new_engine()
+        self.engine.crowded_if(lambda: len(self._held) >= self.limit)
         self.engine.start()
         self.app.preload(self.engine)
 
@@ -48,6 +58,39 @@ class ChainletPool(BasePool):
         if self.engine is not None:
             self.engine.stop(GRACE_S)
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def on_terminate(self) -> None:
+        """Hand everything back at once."""
+        if self.engine is not None:
+            self.engine.stop(0.0)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def terminate_job(self, *_: Any) -> None:
+        """Give up waiting for what executes, if the worker is stopping already.
+
+        Celery asks for this when it is told a second time to stop, once for each task. A chainlet
+        that is revoked is cancelled instead (see `remote_control`); any other task runs on a thread,
+        which cannot be ended from outside.
+        """
+        if self.engine is not None and self.engine.stopping:
+            self.engine.hurry()
+            return
+        log.warning("A task that runs on a thread cannot be terminated; it goes on to its end.")
+
+    def grow(self, n: int = 1) -> None:
+        """Execute `n` more at a time."""
+        self._resize(self.limit + n)
+
+    def shrink(self, n: int = 1) -> None:
+        """Execute `n` fewer at a time; what executes already goes on.
+
+        Raises:
+            ValueError: nothing would be left.
+        """
+        if n >= self.limit:
+            msg = f"The pool has {self.limit} slots and must keep one. To take no more work, use `cancel_consumer`."
+            raise ValueError(msg)
+        self._resize(self.limit - n)
 
     def on_apply(
         self,
@@ -60,35 +103,55 @@ class ChainletPool(BasePool):
     ) -> None:
         """Start a task.
 
-        The callbacks are called from the engine's threads, as Celery's thread pool does it: what
-        must happen on Celery's loop, the acknowledgement, they send there themselves.
+        What is told of it is told from the engine's threads, as Celery's thread pool does it: what
+        must happen on Celery's loop, the acknowledgement, is sent there by the request itself.
         """
         task = self.app.tasks.get(args[0]) if args else None
-        if not isinstance(task, ChainletTask) or self.engine is None:
+        request = getattr(callback, "__self__", None)
+        if not isinstance(task, ChainletTask) or not isinstance(request, Request) or self.engine is None:
             self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
             return
-        if accept_callback is not None:
-            accept_callback(os.getpid(), time.monotonic())
-        started = time.monotonic()
-        request = getattr(callback, "__self__", None)
-
-        def done() -> None:
-            if callback is not None:
-                callback((0, None, time.monotonic() - started))
-
+        message = Message(request, self._held)
         try:
             invocation_id = UUID(args[1])
         except ValueError:
-            done()  # a task that somebody sent by hand: no row says what is to be done
+            message.done()  # a task that somebody sent by hand: no row says what is to be done
             return
+        queue = request.delivery_info["routing_key"] or self.app.conf.task_default_queue
+        bell = Bell(chain=task.chain, chainlet=task.chainlet, queue=queue, invocation_id=invocation_id)
         self.engine.serve(
             chain=task.chain,
             chainlet=task.chainlet,
             invocation_id=invocation_id,
-            on_wait=request.acknowledge if request is not None else lambda: None,
-            on_done=done,
+            on_wait=message.acknowledge,
+            on_done=message.done,
+            terms=Terms(
+                limits=self._limits(task, request),
+                on_start=message.started,
+                on_success=message.succeeded,
+                on_failure=message.failed,
+                # Each look at a bell would count against a rate limit.
+                put_back=None if task.rate_limit else partial(self.app.ring, bell),
+            ),
         )
+
+    def _limits(self, task: ChainletTask, request: Request) -> TimeLimits:
+        """The message's own limits, else those of `control time_limit`, else those the worker was started with."""
+        hard_s, soft_s = request.time_limits
+        return TimeLimits(
+            soft_s=soft_s or task.soft_time_limit or self.options.get("soft_timeout"),
+            hard_s=hard_s or task.time_limit or self.options.get("timeout"),
+        )
+
+    def _resize(self, limit: int) -> None:
+        before, self._threads = self._threads, _threads(limit)
+        before.shutdown(wait=False)
+        self.limit = limit
 
     def _get_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # the stubs do not list it
-        return {**info, "threads": len(self._threads._threads)}  # noqa: SLF001 (as Celery's own pool reports it)
+        return {**info, **(self.engine.numbers if self.engine is not None else {})}
+
+
+def _threads(limit: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(limit, thread_name_prefix="celery-task")
