@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from celery import Celery
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.harness import ROOT, free_port, plain_environment, wait_until
+from tests.harness import ROOT, Stack, free_port, plain_environment, wait_until
 from webapp.accounts.services import create_key
 
 WEB_KEY = "key-for-the-tests-of-the-web-process"
@@ -112,3 +113,32 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
+
+
+@pytest.fixture(scope="session")
+def slots_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system without models whose chain `slots` holds slots; every test leaves its workers as they were."""
+    env = {"CHAINS": "", "CHAINS_DIR": str(ROOT / "tests" / "chains"), "WORKER_PROCESSES": "1"}
+    house = Stack(data_dir=tmp_path_factory.mktemp("slots") / "data", env=env)
+    try:
+        yield house.start()
+    finally:
+        house.stop()
+
+
+@pytest.fixture(scope="session")
+def celery_client(slots_house: Stack) -> Iterator[Celery]:
+    """A stock Celery application that knows nothing of that system but its broker's address and prefix."""
+    client = Celery("stock", broker=slots_house.environment_of("cpu")["REDIS_URL"], set_as_current=False)
+    client.conf.broker_transport_options = {"global_keyprefix": "chainlets."}
+    client.conf.task_ignore_result = True
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """An empty file that chainlets write a line to for each execution."""
+    path = tmp_path / "ledger"
+    path.touch()
+    return path
