@@ -118,7 +118,11 @@ def _answers(url: str) -> bool:
 @pytest.fixture(scope="session")
 def slots_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A system without models whose chain `slots` holds slots; every test leaves its workers as they were."""
-    env = {"CHAINS": "", "CHAINS_DIR": str(ROOT / "tests" / "chains"), "WORKER_PROCESSES": "1"}
+    env = {
+        "CHAINS": "chainlets.chains.hello",
+        "CHAINS_DIR": str(ROOT / "tests" / "chains"),
+        "WORKER_PROCESSES": "1",
+    }
     house = Stack(data_dir=tmp_path_factory.mktemp("slots") / "data", env=env)
     try:
         yield house.start()
@@ -134,6 +138,13 @@ def celery_client(slots_house: Stack) -> Iterator[Celery]:
     client.conf.task_ignore_result = True
     yield client
     client.close()
+
+
+@pytest.fixture
+def cpu_worker(celery_client: Celery) -> str:
+    """The name that Celery knows the worker of the queue `cpu` by."""
+    found = celery_client.control.inspect(timeout=3, limit=2).ping() or {}
+    return next(name for name in found if name.startswith("cpu-"))
 
 
 @pytest.fixture

@@ -148,14 +148,13 @@ def test_revoking_a_root_that_waits_cancels_the_run_and_what_it_called(slots_hou
     assert slots_house.api.post(f"/api/runs/{run_id}/cancel").status_code == 200
 
 
-def test_the_pool_grows_and_shrinks_but_not_to_nothing(slots_house, celery_client, inspect):
+def test_the_pool_grows_and_shrinks_but_not_to_nothing(celery_client, cpu_worker, inspect):
     def size():
         stats = inspect("stats")
         return stats["pool"]["max-concurrency"], stats["prefetch_count"]
 
-    (name,) = [n for n in celery_client.control.inspect(timeout=2, limit=2).ping() if n.startswith("cpu-")]
     before = size()
-    control = {"destination": [name], "reply": True, "timeout": 3, "limit": 1}
+    control = {"destination": [cpu_worker], "reply": True, "timeout": 3, "limit": 1}
     try:
         celery_client.control.pool_grow(3, **control)
         grown = size()
@@ -165,12 +164,12 @@ def test_the_pool_grows_and_shrinks_but_not_to_nothing(slots_house, celery_clien
     finally:
         celery_client.control.pool_grow(27, **control)
     assert (before, grown, shrunk) == ((32, 32), (35, 35), (5, 5))
-    assert "must keep one" in refused[name]["error"]
+    assert "must keep one" in refused[cpu_worker]["error"]
     assert size() == before
 
 
-def test_a_pool_that_shrank_executes_fewer_at_a_time(slots_house, celery_client, ledger):
-    celery_client.control.pool_shrink(30, reply=True, timeout=1)
+def test_a_pool_that_shrank_executes_fewer_at_a_time(slots_house, celery_client, cpu_worker, ledger):
+    celery_client.control.pool_shrink(30, destination=[cpu_worker], reply=True, timeout=3, limit=1)
     try:
         run_id = slots_house.start_run("slots", way="polite", count=6, seconds=0.5, ledger=str(ledger))
         wait_words(ledger, "polite 0")
@@ -178,7 +177,7 @@ def test_a_pool_that_shrank_executes_fewer_at_a_time(slots_house, celery_client,
         while slots_house.run(run_id)["state"] in ("queued", "running"):
             seen.append(len(calls(slots_house, run_id, "Polite", "running")))
     finally:
-        celery_client.control.pool_grow(30, reply=True, timeout=1)
+        celery_client.control.pool_grow(30, destination=[cpu_worker], reply=True, timeout=3, limit=1)
     assert max(seen) == 2
 
 
@@ -199,15 +198,15 @@ def test_a_rate_limit_holds_until_it_is_taken_away(slots_house, celery_client, l
     assert took() < 1.0
 
 
-def test_a_worker_leaves_a_queue_and_comes_back(slots_house, celery_client, inspect, ledger):
-    celery_client.control.cancel_consumer("cpu", reply=True, timeout=1)
+def test_a_worker_leaves_a_queue_and_comes_back(slots_house, celery_client, cpu_worker, inspect, ledger):
+    celery_client.control.cancel_consumer("cpu", destination=[cpu_worker], reply=True, timeout=3, limit=1)
     try:
         assert inspect("active_queues") == []
         run_id = slots_house.start_run("slots", way="polite", count=1, seconds=0.0, ledger=str(ledger))
         time.sleep(1.0)
         assert slots_house.run(run_id)["state"] == "queued"
     finally:
-        celery_client.control.add_consumer("cpu", reply=True, timeout=1)
+        celery_client.control.add_consumer("cpu", destination=[cpu_worker], reply=True, timeout=3, limit=1)
     assert slots_house.wait_run(run_id, timeout=10)["state"] == "succeeded"
 
 
