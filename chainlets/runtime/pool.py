@@ -111,11 +111,11 @@ class ChainletPool(BasePool):
         if not isinstance(task, ChainletTask) or not isinstance(request, Request) or self.engine is None:
             self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
             return
-        message = Message(request, self._held)
+        message = Message(request, self._held, self._send_event)
         try:
             invocation_id = UUID(args[1])
         except ValueError:
-            message.done()  # a task that somebody sent by hand: no row says what is to be done
+            message.settle()  # a task that somebody sent by hand: no row says what is to be done
             return
         queue = request.delivery_info["routing_key"] or self.app.conf.task_default_queue
         bell = Bell(chain=task.chain, chainlet=task.chainlet, queue=queue, invocation_id=invocation_id)
@@ -123,8 +123,8 @@ class ChainletPool(BasePool):
             chain=task.chain,
             chainlet=task.chainlet,
             invocation_id=invocation_id,
-            on_wait=message.acknowledge,
-            on_done=message.done,
+            on_wait=message.settle,
+            on_done=message.settle,
             terms=Terms(
                 limits=self._limits(task, request),
                 on_start=message.started,
@@ -142,6 +142,12 @@ class ChainletPool(BasePool):
             soft_s=soft_s or task.soft_time_limit or self.options.get("soft_timeout"),
             hard_s=hard_s or task.time_limit or self.options.get("timeout"),
         )
+
+    def _send_event(self, type: str, **fields: Any) -> None:
+        # Asked each time: after a lost connection there is another dispatcher.
+        dispatcher = getattr(self.app.consumer, "event_dispatcher", None)
+        if dispatcher is not None:
+            dispatcher.send(type, **fields)
 
     def _resize(self, limit: int) -> None:
         before, self._threads = self._threads, _threads(limit)

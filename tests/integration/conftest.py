@@ -145,11 +145,3 @@ def cpu_worker(celery_client: Celery) -> str:
     """The name that Celery knows the worker of the queue `cpu` by."""
     found = celery_client.control.inspect(timeout=3, limit=2).ping() or {}
     return next(name for name in found if name.startswith("cpu-"))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Path:
-    """An empty file that chainlets write a line to for each execution."""
-    path = tmp_path / "ledger"
-    path.touch()
-    return path
