@@ -201,13 +201,8 @@ class Engine:
         self._committer.stop(timeout_s=2)
 
     def hurry(self) -> None:
-        """Wait no longer in `stop`, for what executes."""
+        """Do not wait in `stop` for what executes, nor go on waiting."""
         self._hurrying = True
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopping
 
     def crowded_if(self, crowded: Callable[[], bool]) -> None:
         """How the engine may know that its worker takes as many bells as it can."""

@@ -18,6 +18,14 @@ from celery.worker.request import Request
 from chainlets.failure import Failure
 
 
+class CallRequest(Request):
+    """Celery's own view of a message, of a task that is a chainlet."""
+
+    def cancel(self, pool: Any, *_: Any, **__: Any) -> None:
+        """The worker is to end at once: the call is handed back, and no signal is sent to a process."""
+        pool.hurry()
+
+
 class Message:
     """One message that a worker has taken. Everything here may be called from any thread.
 

@@ -18,10 +18,9 @@ from typing import Any
 from uuid import UUID
 
 from celery.concurrency.base import BasePool, apply_target
-from celery.worker.request import Request
 
 from chainlets.runtime.engine import Engine
-from chainlets.runtime.message import Message
+from chainlets.runtime.message import CallRequest, Message
 from chainlets.runtime.tasks import Bell, ChainletTask
 from chainlets.runtime.terms import Terms
 from chainlets.runtime.time_limits import TimeLimits
@@ -44,6 +43,7 @@ class ChainletPool(BasePool):
         super().__init__(*args, **kwargs)
         self._threads = _threads(self.limit)
         self._held: set[Message] = set()
+        self._ended = self._hurrying = False
         self.engine: Engine | None = None
 
     def on_start(self) -> None:
@@ -54,27 +54,25 @@ class ChainletPool(BasePool):
         self.app.preload(self.engine)
 
     def on_stop(self) -> None:
-        """Finish or hand back."""
-        if self.engine is not None:
+        """Finish or hand back; Celery asks for it again from a signal's handler if it is to be quick."""
+        if self.engine is not None and not self._ended:
+            self._ended = True
             self.engine.stop(GRACE_S)
-        self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.shutdown(wait=not self._hurrying, cancel_futures=True)
 
     def on_terminate(self) -> None:
         """Hand everything back at once."""
+        self.hurry()
+        self.on_stop()
+
+    def hurry(self) -> None:
+        """Wait no longer for what executes, now or when the worker is told to stop."""
+        self._hurrying = True
         if self.engine is not None:
-            self.engine.stop(0.0)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+            self.engine.hurry()
 
     def terminate_job(self, *_: Any) -> None:
-        """Give up waiting for what executes, if the worker is stopping already.
-
-        Celery asks for this when it is told a second time to stop, once for each task. A chainlet
-        that is revoked is cancelled instead (see `remote_control`); any other task runs on a thread,
-        which cannot be ended from outside.
-        """
-        if self.engine is not None and self.engine.stopping:
-            self.engine.hurry()
-            return
+        """Nothing: an ordinary task runs on a thread, which cannot be ended from outside."""
         log.warning("A task that runs on a thread cannot be terminated; it goes on to its end.")
 
     def grow(self, n: int = 1) -> None:
@@ -108,7 +106,7 @@ class ChainletPool(BasePool):
         """
         task = self.app.tasks.get(args[0]) if args else None
         request = getattr(callback, "__self__", None)
-        if not isinstance(task, ChainletTask) or not isinstance(request, Request) or self.engine is None:
+        if not isinstance(task, ChainletTask) or not isinstance(request, CallRequest) or self.engine is None:
             self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
             return
         message = Message(request, self._held, self._send_event)
@@ -135,7 +133,7 @@ class ChainletPool(BasePool):
             ),
         )
 
-    def _limits(self, task: ChainletTask, request: Request) -> TimeLimits:
+    def _limits(self, task: ChainletTask, request: CallRequest) -> TimeLimits:
         """The message's own limits, else those of `control time_limit`, else those the worker was started with."""
         hard_s, soft_s = request.time_limits
         return TimeLimits(

@@ -22,6 +22,7 @@ class ChainletTask(Task[Any, Any]):
     """A chainlet as Celery sees it. Run by `ChainletPool`; other pools refuse it."""
 
     abstract = True
+    Request = "chainlets.runtime.message:CallRequest"
     acks_late = True
     ignore_result = True
     chain: str

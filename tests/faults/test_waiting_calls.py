@@ -28,7 +28,7 @@ class Level0(chains.ChainletBase):
     async def run_remote(self, number: int) -> int:
         return number
 '''
-LEVEL = '''
+LEVEL = """
 
 class Level{n}(chains.ChainletBase):
     remote_config = CONFIG
@@ -38,7 +38,7 @@ class Level{n}(chains.ChainletBase):
 
     async def run_remote(self, number: int) -> int:
         return await self._below.run_remote(number) + 1
-'''
+"""
 
 
 @pytest.fixture(scope="module")

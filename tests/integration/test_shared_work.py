@@ -2,9 +2,11 @@
 
 import time
 from collections import Counter
+from uuid import uuid4
 
 import psutil
 import pytest
+import redis
 
 from tests.harness import wait_until
 
@@ -81,3 +83,28 @@ def test_what_waits_for_a_slot_costs_the_worker_little(slots_house, ledger):
     slots_house.api.post(f"/api/runs/{run_id}/cancel")
     print(f"\n20 calls wait for one slot: {share:.0f} % of a core")  # noqa: T201
     assert share < 60
+
+
+def test_a_flood_of_bells_stays_in_the_broker(slots_house, celery_client, cpu_worker, ledger):
+    url = slots_house.environment_of("cpu")["REDIS_URL"].replace("redis+socket://", "unix://")
+    run_id = slots_house.start_run("slots", way="single", count=1, seconds=4.0, ledger=str(ledger))
+    wait_until(lambda: "single 0" in ledger.read_text(), timeout=10, what="the call that holds the slot")
+    (pid,) = slots_house.pids("cpu")
+    process = psutil.Process(pid)
+    before = process.memory_info().rss
+
+    # Bells for calls that are not there: each has to wait for the slot to find that out.
+    with celery_client.producer_or_acquire() as producer:
+        for _ in range(1500):
+            celery_client.send_task("slots.Single", task_id=str(uuid4()), queue="cpu", producer=producer)
+    inspect = celery_client.control.inspect([cpu_worker], timeout=3, limit=1)
+    taken = inspect.reserved()[cpu_worker] + inspect.active()[cpu_worker]
+    grown = process.memory_info().rss - before
+    with redis.Redis.from_url(url) as broker:
+        left = broker.llen("chainlets.cpu")
+        print(f"\n1500 bells: {len(taken)} taken, {left} in the broker, {grown / 2**20:.0f} MB more")  # noqa: T201
+        assert len(taken) <= 32
+        assert left >= 1500 - 32
+        assert grown < 20 * 2**20
+        assert slots_house.wait_run(run_id)["output"] == ["0"]
+        wait_until(lambda: not broker.llen("chainlets.cpu"), timeout=30, what="the queue to be empty")

@@ -19,7 +19,7 @@ from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
 
 #: How long a worker holds an invocation without a sign of life.
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=8)
 
 
 def owned(work: Workset, fence: Fence) -> CallRow | None:
