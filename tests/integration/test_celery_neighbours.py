@@ -113,7 +113,7 @@ def test_a_stock_worker_serves_queues_of_its_own_on_the_same_broker(
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("flower") is None, reason="needs Flower, see requirements-dev.txt"
+    importlib.util.find_spec("flower") is None, reason="needs Flower, see requirements-flower.txt"
 )
 def test_flower_shows_the_worker_and_what_a_call_came_to(slots_house, celery_client, cpu_worker, tmp_path):
     port = free_port()
