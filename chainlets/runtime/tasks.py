@@ -13,9 +13,10 @@ from uuid import UUID
 
 from celery import Celery, Task
 from celery.worker.consumer import Consumer
-from kombu import Queue
+from kombu import Connection, Queue
 
 from chainlets.graph import Chain
+from chainlets.runtime.reconnecting import connect_patiently
 
 
 class ChainletTask(Task[Any, Any]):
@@ -76,7 +77,13 @@ def ring(app: Celery, bells: Iterable[Bell]) -> None:
 
 
 class ChainletsConsumer(Consumer):
-    """Learns chains that were added while the worker runs."""
+    """Learns chains that were added while the worker runs, and soon finds a broker that is back."""
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Connect, however long it takes."""
+        connect_patiently(conn)
+        connected: Connection = super().ensure_connected(conn)
+        return connected
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Look for new chains; if the task is known now, take the message again."""
