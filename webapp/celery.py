@@ -80,6 +80,7 @@ class ChainletsCelery(Celery):
             secrets=secrets(),
             on_tick=self.learn_chains,
         )
+        doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)
         return self.engine
 

@@ -66,9 +66,9 @@ class OpenCalls:
         if parent.ending:
             return  # the next attempt of the parent will join it
         fence = parent.claim.fence
-        self._committer.submit(
+        self._committer.hand_over(
             lambda store: store.cancel_call(parent=fence, invocation_id=call.id),
-            about=(fence.invocation_id, call.id),
+            (fence.invocation_id, call.id),
         )
 
     def look(self, ids: Collection[UUID] | None = None) -> None:
@@ -97,15 +97,17 @@ class OpenCalls:
 
     def _start(self, parent: Execution, call: NewCall) -> None:
         fence = parent.claim.fence
-        opened = self._committer.submit(
-            lambda store: store.open_call(parent=fence, call=call), about=(fence.invocation_id, call.id)
+        self._committer.hand_over(
+            lambda store: store.open_call(parent=fence, call=call),
+            (fence.invocation_id, call.id),
+            lambda outcome, error: self._opened(parent, call.id, outcome, error),
         )
-        opened.add_done_callback(lambda done: self._opened(parent, call.id, done))
 
-    def _opened(self, parent: Execution, call_id: UUID, done: Future[Outcome]) -> None:
-        error = done.exception()
+    def _opened(
+        self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
+    ) -> None:
         if error is None:
-            self.settle(done.result())
+            self.settle(outcome)
             return
         if isinstance(error, FenceLostError):
             parent.cancel(ending=True)
@@ -123,6 +125,15 @@ class OpenCalls:
     def close(self) -> None:
         """Look no more."""
         self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A call ended in this process, and that is committed: its caller may be here; others get mail."""
+        with self._lock:
+            streamed = outcome.id in self._feeds
+        if streamed and outcome.failure is not None:
+            self.look([outcome.id])  # what it gave before it failed is to be read first
+        else:
+            self.settle(outcome)
 
     def settle(self, outcome: Outcome) -> None:
         """Answer those who wait for a call that has come to an end; it must be committed."""

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -24,27 +24,26 @@ from uuid import UUID
 from chainlets.chainlet import ChainletBase
 from chainlets.context import DeployedServiceDescriptor
 from chainlets.describe import ChainletDescriptor, Dependency
-from chainlets.endpoint import Shape
-from chainlets.failure import failure_from
 from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
+from chainlets.runtime.inbox import landed
 from chainlets.runtime.loops import UserLoops, end_loop
-from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica, Replicas
-from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, State, WorkerIdentity
+from chainlets.runtime.serving import Serving, Workshop, record_failure
+from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.watchdog import Watchdog
-from chainlets.websocket import WebSocketProtocol, is_disconnect
+from chainlets.websocket import WebSocketProtocol
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two renewals of this worker's leases.
 TICK_S = 2.0
-_BLOCKED_LOOP_GRACE_S = 5.0
+_TIME_EVERY_S = 0.05  # between two looks for what is late
 _MAIL_PAUSE_S = 0.05
 _SYNC_THREADS = 10_000  # made as needed; those that wait for calls must never use up those that execute
 
@@ -109,9 +108,22 @@ class Engine:
         )
         self._serving: set[UUID] = set()
         self._again: set[UUID] = set()
-        self._held: dict[UUID, Execution] = {}
+        self._lock = threading.Lock()
+        self._held: dict[UUID, Serving] = {}
         self._stopping = False
         self._renewing = False
+        self._workshop = Workshop(
+            committer=self._committer,
+            calls=self._calls,
+            watchdog=self._watchdog,
+            threads=self._threads,
+            files=surroundings.files,
+            scratch=surroundings.scratch,
+            sockets=surroundings.sockets,
+            worker=lambda: self.identity,
+            stopping=lambda: self._stopping,
+            held=self._held,
+        )
 
     def start(self) -> None:
         """Make the worker known and begin to work."""
@@ -122,6 +134,7 @@ class Engine:
         self._watchdog.start()
         asyncio.run_coroutine_threadsafe(self._tick(), self._system)
         asyncio.run_coroutine_threadsafe(self._look_after_replicas(), self._system)
+        asyncio.run_coroutine_threadsafe(self._keep_time(), self._system)
 
     def preload(self, chain: str, chainlet: str) -> None:
         """Build a replica now rather than when it is first called.
@@ -170,9 +183,27 @@ class Engine:
             on_wait: called once, from any thread, when the invocation stops holding a slot.
             on_done: called once, from any thread, when nothing is left to do.
         """
-        coroutine = self._serve(chain, chainlet, invocation_id, on_wait)
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._system)
-        future.add_done_callback(lambda _: on_done())
+        found = self._given.find(chain, chainlet)
+        if found is None:
+            log.warning(
+                "A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet
+            )
+        with self._lock:
+            if found is None or self._stopping or invocation_id in self._serving:
+                # A doubled bell as a rule. But the attempt under way may have been cut off, by a
+                # cancel and a resume say, and then this bell is for the next one.
+                if invocation_id in self._serving:
+                    self._again.add(invocation_id)
+                found = None
+            else:
+                self._serving.add(invocation_id)
+        if found is None:
+            on_done()
+        elif (replica := self._replicas.built(*found)) is not None:
+            self._begin(replica, invocation_id, on_wait, on_done)
+        else:
+            building = self._build(*found, invocation_id, on_wait, on_done)
+            asyncio.run_coroutine_threadsafe(building, self._system)
 
     def stop(self, grace_s: float) -> None:
         """Finish what executes within the grace, hand back the rest, and end.
@@ -200,7 +231,8 @@ class Engine:
         end_loop(self._system, self._thread)
 
     def _unfinished(self) -> list[Execution]:
-        return [execution for execution in list(self._held.values()) if not execution.ending]
+        executions = [serving.execution for serving in list(self._held.values())]
+        return [execution for execution in executions if not execution.ending]
 
     def _hand_back(self, executions: Collection[Execution]) -> None:
         for execution in executions:
@@ -208,158 +240,59 @@ class Engine:
             fence = execution.claim.fence
             self._submit(partial(_hand_back, fence=fence), fence.invocation_id)
 
-    async def _serve(
-        self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None]
+    def _begin(
+        self, replica: Replica, invocation_id: UUID, on_wait: Callable[[], None], on_done: Callable[[], None]
     ) -> None:
-        found = self._given.find(chain, chainlet)
-        if found is None:
-            log.warning(
-                "A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet
-            )
-            return
-        if self._stopping:
-            return  # the next worker will answer it
-        if invocation_id in self._serving:
-            # A doubled bell as a rule. But the attempt under way may have been cut off, by a
-            # cancel and a resume say, and then this bell is for the next one.
-            self._again.add(invocation_id)
-            return
-        self._serving.add(invocation_id)
-        try:
-            self._again.add(invocation_id)
-            while invocation_id in self._again:
+        def ended() -> None:
+            with self._lock:
+                again = invocation_id in self._again
                 self._again.discard(invocation_id)
-                await self._attempt(*found, invocation_id, on_wait)
-        except Exception:
-            # Nothing the author's code raises ends here: this is a fault of the engine. The lease
-            # runs out and the reconciler gives the invocation to somebody else.
-            log.exception("Serving %s.%s failed", chain, chainlet)
-        finally:
-            self._serving.discard(invocation_id)
+                if not again:
+                    self._serving.discard(invocation_id)
+            if again:
+                self._begin(replica, invocation_id, on_wait, on_done)
+            else:
+                on_done()
 
-    async def _attempt(
-        self, chain: Chain, descriptor: ChainletDescriptor, invocation_id: UUID, on_wait: Callable[[], None]
+        Serving(
+            workshop=self._workshop,
+            replica=replica,
+            invocation_id=invocation_id,
+            on_wait=on_wait,
+            on_end=ended,
+        ).begin()
+
+    async def _build(
+        self,
+        chain: Chain,
+        descriptor: ChainletDescriptor,
+        invocation_id: UUID,
+        on_wait: Callable[[], None],
+        on_done: Callable[[], None],
     ) -> None:
         try:
             replica = await self._replicas.get(chain, descriptor)
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
-            claim = await self._claim(invocation_id)
-            if claim is not None:
-                await self._record_failure(claim, error)
+            failed = error
+        else:
+            self._begin(replica, invocation_id, on_wait, on_done)
             return
-        await replica.slots.acquire()
-        slot = _Slot(self._system, replica.slots)
-        try:
-            claim = None if self._stopping else await self._claim(invocation_id)
-            if claim is not None:
-                await self._execute(replica, claim, [slot.release, on_wait])
-        finally:
-            slot.release()
 
-    async def _execute(self, replica: Replica, claim: Claim, on_wait: Sequence[Callable[[], None]]) -> None:
-        invocation_id = claim.fence.invocation_id
-        execution = Execution(
-            claim=claim,
-            committer=self._committer,
-            files=self._given.files(claim.run_id),
-            scratch=self._given.scratch / f"{invocation_id}-{claim.fence.attempt}",
-            worker=self.identity.name,
-            on_wait=on_wait,
-        )
-        self._held[invocation_id] = execution
-        try:
-            result = self._encoded(replica, execution, await self._run(replica, execution))
-            self._watchdog.settle(execution)
-            execution.close()
-            if await self._commit(
-                lambda store: store.succeed(fence=claim.fence, result=result), invocation_id
-            ):
-                # Its caller may be in this process; others get mail.
-                self._calls.settle(Outcome(id=invocation_id, state=State.SUCCEEDED, result=result))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
-            self._watchdog.settle(execution)
-            execution.close()
-            if isinstance(error, _TooLateError) or not execution.cancelled():
-                # Who listens to a stream has heard what it said: it cannot be said again.
-                await self._record_failure(claim, error, final=execution.pieces > 0)
-        finally:
-            del self._held[invocation_id]
+        def end() -> None:
+            with self._lock:
+                self._serving.discard(invocation_id)
+                self._again.discard(invocation_id)
+            on_done()
 
-    async def _run(self, replica: Replica, execution: Execution) -> Any:
-        limit = execution.claim.timeout_s
-        if replica.descriptor.endpoint.is_async:
-            running = asyncio.run_coroutine_threadsafe(
-                self._author(replica, execution), self._calls.loops.pick()
+        claim: Claim | None = await landed(
+            self._submit(
+                lambda store: store.claim(invocation_id=invocation_id, worker=self.identity), invocation_id
             )
-            # The author's loop keeps this time itself; a loop that is blocked cannot.
-            limit = limit + _BLOCKED_LOOP_GRACE_S if limit is not None else None
+        )
+        if claim is None:
+            end()
         else:
-            arguments = self._arguments(replica, execution)
-            running = self._threads.submit(execution.run_sync, replica.method, arguments)
-        wrapped = asyncio.wrap_future(running)
-        await asyncio.wait([wrapped], timeout=limit)
-        if not wrapped.done():
-            execution.cancel(ending=False)
-            raise _TooLateError(execution.timeout_message)
-        return wrapped.result()
-
-    async def _author(self, replica: Replica, execution: Execution) -> Any:
-        """The author's async code, in its way of answering; awaited on one of its loops."""
-        endpoint = replica.descriptor.endpoint
-        self._watchdog.belongs(asyncio.current_task(), execution)
-        if endpoint.shape is Shape.STREAM:
-            return await execution.run_stream(endpoint, replica.method, self._arguments(replica, execution))
-        if endpoint.shape is Shape.VALUE:
-            return await execution.run_async(replica.method, self._arguments(replica, execution))
-        if execution.claim.fence.attempt > 1:
-            raise _ConversationLost(
-                f"The worker that `{execution.claim.chainlet}` ran on was lost, and the conversation with it. Connect again."
-            )
-        async with self._given.sockets(execution.claim.fence.invocation_id) as websocket:
-            try:
-                return await execution.run_async(replica.method, {endpoint.socket or "": websocket})
-            except Exception as error:
-                if is_disconnect(error):
-                    return None  # the client has gone, which is how conversations end
-                raise
-
-    def _arguments(self, replica: Replica, execution: Execution) -> dict[str, Any]:
-        endpoint, given = replica.descriptor.endpoint, execution.claim.input
-        if is_packed(given):
-            return endpoint.unpack_input(from_file(given, files=execution.files))
-        return endpoint.decode_input(given)
-
-    def _encoded(self, replica: Replica, execution: Execution, result: Any) -> Any:
-        """The result as it stands in the row: in a file if the input came in one."""
-        endpoint, claim = replica.descriptor.endpoint, execution.claim
-        if not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
-            return endpoint.encode_output(result, chainlet=claim.chainlet)
-        packed = endpoint.pack_output(result, chainlet=claim.chainlet)
-        name = f"result of {claim.chainlet}"
-        return to_file(packed, files=execution.files, folder=execution.scratch_dir(), name=name)
-
-    async def _claim(self, invocation_id: UUID) -> Claim | None:
-        found: Claim | None = await self._commit(
-            lambda store: store.claim(invocation_id=invocation_id, worker=self.identity), invocation_id
-        )
-        return found
-
-    async def _record_failure(self, claim: Claim, error: BaseException, *, final: bool = False) -> None:
-        failure = failure_from(
-            TimeoutError(str(error)) if isinstance(error, _TooLateError) else error,
-            chainlet=claim.chainlet,
-            invocation=str(claim.fence.invocation_id),
-            attempt=claim.fence.attempt,
-            worker=self.identity.name,
-        )
-        if claim.caller is None or failure.cause is None:
-            log.warning("%s.%s failed:\n%s", claim.chain, claim.chainlet, failure.text())
-        else:
-            log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
-        await self._commit(
-            lambda store: store.fail(fence=claim.fence, failure=failure, final=final),
-            claim.fence.invocation_id,
-        )
+            record_failure(self._workshop, claim, failed, then=end)
 
     async def _tick(self) -> None:
         while True:
@@ -368,6 +301,15 @@ class Engine:
             await self._renew()
             self._calls.look()
             await asyncio.sleep(TICK_S)
+
+    async def _keep_time(self) -> None:
+        """Let go of what should have come back: sync code, and async code whose loop is blocked."""
+        while True:
+            await asyncio.sleep(_TIME_EVERY_S)
+            now = time.monotonic()
+            for serving in list(self._held.values()):
+                if serving.late_at is not None and serving.late_at <= now:
+                    serving.give_up()
 
     async def _look_after_replicas(self) -> None:
         """Apart from the tick: an author's `is_healthy` may take its time, and leases may not."""
@@ -383,14 +325,15 @@ class Engine:
 
     async def _renew(self) -> None:
         held = set(self._held)
-        ours = await asyncio.wrap_future(
+        ours = await landed(
             self._committer.submit(lambda store: store.renew(worker=self.identity), urgent=True)
         )
         for invocation_id in held - ours:
-            execution = self._held.get(invocation_id)
-            if execution is not None and not execution.cancelled():
-                log.info("%s.%s is no longer ours", execution.claim.chain, execution.claim.chainlet)
-                execution.cancel(ending=True)
+            serving = self._held.get(invocation_id)
+            if serving is not None and not serving.execution.cancelled():
+                claim = serving.execution.claim
+                log.info("%s.%s is no longer ours", claim.chain, claim.chainlet)
+                serving.execution.cancel(ending=True)
 
     def _on_mail(self, ids: Collection[UUID]) -> None:
         self._calls.look(ids)
@@ -402,35 +345,6 @@ class Engine:
     def _submit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Future[Any]:
         return self._committer.submit(operation, about=about)
 
-    async def _commit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Any:
-        return await asyncio.wrap_future(self._committer.submit(operation, about=about))
-
 
 def _hand_back(store: RunStore, *, fence: Fence) -> bool:
     return store.hand_back(fence=fence)
-
-
-class _ConversationLost(Exception):
-    """A websocket cannot be handed to another worker."""
-
-    retryable = False
-
-
-class _TooLateError(Exception):
-    """The author's code did not come back within its time."""
-
-
-class _Slot:
-    """One of a replica's slots, given back once, from any thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, slots: asyncio.Semaphore) -> None:
-        self._loop = loop
-        self._slots = slots
-        self._lock = threading.Lock()
-        self._held = True
-
-    def release(self) -> None:
-        with self._lock:
-            held, self._held = self._held, False
-        if held:
-            self._loop.call_soon_threadsafe(self._slots.release)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,20 +33,42 @@ _HEALTH_ANSWER_S = 30.0
 StubFactory = Callable[[Chain, ChainletDescriptor, Dependency], object]
 
 
+class Slots:
+    """How much a replica executes at a time, and who waits for his turn. For any thread."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+
+    def take(self, then: Callable[[], None]) -> None:
+        """Call `then` with a slot taken: now, or when one is given back."""
+        with self._lock:
+            if not self._free:
+                self._waiting.append(then)
+                return
+            self._free -= 1
+        then()
+
+    def give_back(self) -> None:
+        """A slot is free; the one who waits longest has it now."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            then = self._waiting.popleft()
+        then()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Replica:
-    """One instance, and the slots of its `predict_concurrency`."""
+    """One instance, its method as its class has it, and the slots of its `predict_concurrency`."""
 
     chain: Chain
     descriptor: ChainletDescriptor
     instance: ChainletBase
-    slots: asyncio.Semaphore
-
-    @property
-    def method(self) -> Callable[..., Any]:
-        """The author's method, as its class has it."""
-        found: Callable[..., Any] = getattr(type(self.instance), self.descriptor.endpoint.method)
-        return found.__get__(self.instance)  # type: ignore[no-any-return]
+    method: Callable[..., Any]
+    slots: Slots
 
 
 class _RuntimeAssembler:
@@ -131,6 +155,13 @@ class Replicas:
         self._building: dict[_Key, asyncio.Future[Replica]] = {}
         self._asked: dict[_Key, float] = {}
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="chainlets-build")
+
+    def built(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica | None:
+        """The replica of a chainlet, if there is one; for any thread."""
+        pending = self._building.get(_key(chain, descriptor))
+        if pending is None or not pending.done() or pending.cancelled() or pending.exception() is not None:
+            return None
+        return pending.result()
 
     async def get(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
         """The replica of a chainlet, built if this is the first call or the last one fell ill.
@@ -254,8 +285,9 @@ def _answer(ask: Callable[[], Any], chainlet: str) -> Any:
 
 
 def _replica(chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> Replica:
-    slots = asyncio.Semaphore(descriptor.compute.concurrency)
-    return Replica(chain=chain, descriptor=descriptor, instance=instance, slots=slots)
+    method = getattr(type(instance), descriptor.endpoint.method).__get__(instance)
+    slots = Slots(descriptor.compute.concurrency)
+    return Replica(chain=chain, descriptor=descriptor, instance=instance, method=method, slots=slots)
 
 
 def _key(chain: Chain, descriptor: ChainletDescriptor) -> _Key:

@@ -146,8 +146,8 @@ class RunStore(Protocol):
     def succeed(self, *, fence: Fence, result: JsonValue) -> bool:
         """Record a result once; False if the fence is lost."""
 
-    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
-        """Record a failed attempt, and queue the next if one is left and it is not `final`; False if the fence is lost."""
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
+        """Record a failed attempt, and queue the next if one is left and it is not `final`; None if the fence is lost."""
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream and wake the caller, unless the fence is lost."""

@@ -19,6 +19,7 @@ from chainlets.graph import Chain
 from chainlets.runtime import payload
 from chainlets.runtime.execution import Execution, current_execution
 from chainlets.runtime.feeds import Feed
+from chainlets.runtime.inbox import landed
 from chainlets.runtime.journal import call_id, input_hash
 from chainlets.runtime.loops import UserLoops
 from chainlets.runtime.store import NewCall, Outcome, State
@@ -266,7 +267,7 @@ class Call(Coroutine[Any, Any, Any]):
         if not self._future.done():
             self._on_wait()
         try:
-            outcome = await asyncio.wrap_future(self._future)
+            outcome = await landed(self._future)
         except asyncio.CancelledError:
             self._on_cancel()
             raise

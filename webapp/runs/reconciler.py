@@ -81,4 +81,5 @@ def _ring_unanswered(now: datetime) -> None:
         changed = Invocation.objects.filter(id=row.id, state=State.QUEUED, rung_at=row.rung_at)
         if changed.update(rung_at=now) == 1:  # otherwise it was claimed, or another reconciler rings it
             chain = row.run.chain.name
-            doorbell.send(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
+            bell = Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id)
+            doorbell.send([bell])

@@ -111,14 +111,14 @@ class DatabaseRunStore:
             delete_scratch(run_id=row.run_id)
         return True
 
-    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt once."""
         work = _current()
         row = transitions.owned(work, fence)
         if row is None:
-            return False  # as in `succeed`: a newer attempt has the work, or nobody wants it
+            return None  # as in `succeed`: a newer attempt has the work, or nobody wants it
         transitions.fail(work, row, failure, final=final)
-        return True
+        return _outcome(row)
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream, and wake whoever reads it."""

@@ -182,7 +182,7 @@ def _settle(work: Workset, row: CallRow) -> None:
     """What an ended invocation called and did not wait for is of no use to anyone; its own caller may go on."""
     cancel_tree(work, work.open_calls_of(row.id))
     limits.ring_next(work, row)
-    wake_caller(work, row)
+    work.mail(row.caller_worker, row.id, ended=True)
 
 
 def _failure(row: CallRow, type: str, message: str) -> dict[str, Any]:

@@ -181,10 +181,10 @@ class Workset:
         chain = self.chain_of(row)
         self._messages.append(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
 
-    def mail(self, worker: str, invocation_id: UUID) -> None:
-        """Tell a worker that an invocation it holds, or waits for, has changed; once this is committed."""
+    def mail(self, worker: str, invocation_id: UUID, *, ended: bool = False) -> None:
+        """Tell a worker that an invocation it holds, or waits for, has changed or `ended`; once this is committed."""
         if worker:
-            self._messages.append(Mail(worker=worker, invocation_id=invocation_id))
+            self._messages.append(Mail(worker=worker, invocation_id=invocation_id, ended=ended))
 
     def write(self) -> None:
         """Send everything that has changed to the database, and forget that it has."""
@@ -214,7 +214,7 @@ class Workset:
         self._events = []
         messages, self._messages = self._messages, []
         if messages:
-            transaction.on_commit(lambda: _send(messages))
+            transaction.on_commit(lambda: doorbell.send(messages))
 
 
 @contextmanager
@@ -242,11 +242,6 @@ def read_calls(ids: Collection[UUID]) -> list[CallRow]:
 @functools.lru_cache(1024)
 def _chain_name(chain_id: int, database: str) -> str:  # noqa: ARG001 (part of the key: tests have several)
     return Chain.objects.values_list("name", flat=True).get(id=chain_id)
-
-
-def _send(messages: list[Message]) -> None:
-    for message in messages:
-        doorbell.send(message)
 
 
 def _new_call(row: CallRow) -> list[Any]:

@@ -66,7 +66,7 @@ def test_an_attempt_that_is_over_may_write_nothing(house):
     before = house.history(root.run_id)
 
     assert house.do("succeed", fence=old, result="old") is False
-    assert house.do("fail", fence=old, failure=FAULT) is False
+    assert house.do("fail", fence=old, failure=FAULT) is None
     assert house.do("hand_back", fence=old) is False
     house.do("output", fence=old, index=0, piece=PIECE)
     house.do("append", fence=old, type="partial", data={})

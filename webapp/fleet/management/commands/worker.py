@@ -1,5 +1,6 @@
 """`manage.py worker`: one worker process."""
 
+import gc
 import os
 import socket
 import sys
@@ -39,6 +40,11 @@ class Command(BaseCommand):
 
         def ready(sender: Any, **_: Any) -> None:
             app.consumer = sender
+            # A burst of calls makes many values that live for a moment; looking through all that was imported
+            # whenever 700 of them are there took a quarter of a worker's time.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 20)
             sys.stderr.write("ready\n")
             sys.stderr.flush()
 
