@@ -148,6 +148,11 @@ class Execution:
             self._occurrences[chainlet, digest] += 1
             return count
 
+    @property
+    def called(self) -> bool:
+        """It has called a dependency."""
+        return bool(self._occurrences)
+
     def cancel(self, *, ending: bool) -> None:
         """Stop the author's code: at its next `await`, or when it asks `cancelled()`.
 

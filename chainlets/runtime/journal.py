@@ -11,10 +11,13 @@ import json
 from typing import Any
 from uuid import UUID
 
+# `json.dumps` would make an encoder for each value.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def canonical(data: Any) -> bytes:
     """JSON with sorted keys and without white space: equal values give equal bytes."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _encode(data).encode()
 
 
 def input_hash(data: Any) -> str:

@@ -132,7 +132,7 @@ class MemoryRunStore:
         row = self.rows.get(invocation_id)
         return [output for output in row.outputs if output.seq > after] if row else []
 
-    def succeed(self, *, fence: Fence, result: Any) -> bool:
+    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:  # noqa: ARG002 (all is at hand)
         """Record a result once."""
         row = self._owned(fence)
         if row is None:

@@ -206,6 +206,7 @@ class Serving:
         self._workshop.watchdog.settle(execution)
         execution.close()
         fence = execution.claim.fence
+        called = execution.called or fence.attempt > 1
 
         def recorded(ours: bool | None, error: BaseException | None) -> None:  # noqa: FBT001 (what the store answers)
             if error is not None:
@@ -217,7 +218,7 @@ class Serving:
             self._end()
 
         self._workshop.committer.hand_over(
-            lambda store: store.succeed(fence=fence, result=result), (self._id,), recorded
+            lambda store: store.succeed(fence=fence, result=result, called=called), (self._id,), recorded
         )
 
     def _raised(self, error: BaseException) -> None:

@@ -143,8 +143,11 @@ class RunStore(Protocol):
     def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
         """How far these invocations are."""
 
-    def succeed(self, *, fence: Fence, result: JsonValue) -> bool:
-        """Record a result once; False if the fence is lost."""
+    def succeed(self, *, fence: Fence, result: JsonValue, called: bool = True) -> bool:
+        """Record a result once; False if the fence is lost.
+
+        `called` is False for a first attempt that called nothing: then nothing it called has to be ended.
+        """
 
     def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt, and queue the next if one is left and it is not `final`; None if the fence is lost."""

@@ -133,7 +133,7 @@ class System:
         )
         cpu = Role(
             name="cpu",
-            command=_manage("worker", "--queues", "cpu", "--concurrency", "32", "--name", "cpu"),
+            command=_manage("worker", "--queues", "cpu", "--concurrency", "128", "--name", "cpu"),
             env=shared,
             ready_line=READY,
             muted=_GOODBYE,

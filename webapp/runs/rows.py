@@ -11,6 +11,9 @@ from uuid import UUID
 
 from webapp.runs.models import State
 
+# `json.dumps` would make an encoder for each value.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(kw_only=True, slots=True)
 class RunRow:
@@ -94,7 +97,7 @@ class AttemptRow:
 
 def as_text(value: Any) -> str:
     """JSON as it stands in a column."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def from_text(text: str | None) -> Any:

@@ -98,7 +98,7 @@ class DatabaseRunStore:
         work.load(ids)
         return [_outcome(row) for id in ids if (row := work.call(id)) is not None]
 
-    def succeed(self, *, fence: Fence, result: Any) -> bool:
+    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:
         """Record a result once."""
         work = _current()
         row = transitions.owned(work, fence)
@@ -106,7 +106,7 @@ class DatabaseRunStore:
             # We were cut off and a newer attempt has the work, or it was cancelled. The newer
             # answer counts; ours came from the same input, so nothing is lost.
             return False
-        if transitions.succeed(work, row, result):
+        if transitions.succeed(work, row, result, called=called):
             work.write()
             delete_scratch(run_id=row.run_id)
         return True

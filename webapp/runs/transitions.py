@@ -56,13 +56,13 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     return True
 
 
-def succeed(work: Workset, row: CallRow, result: Any) -> bool:
-    """Record a result; whether the run ended with it."""
+def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True) -> bool:
+    """Record a result; whether the run ended with it. `called`: it may have called others."""
     text = as_text(result)
     row.change(state=State.SUCCEEDED, result=text, **_ended(work))
     work.end_attempt(row, AttemptState.SUCCEEDED)
     work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
-    _settle(work, row)
+    _settle(work, row, called=called)
     if row.parent_id is not None:
         return False
     work.run(row.run_id).change(state=State.SUCCEEDED, output=text, ended_at=work.now)
@@ -178,9 +178,10 @@ def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:
         work.event(row.run_id, "run.failed", {"error": error})
 
 
-def _settle(work: Workset, row: CallRow) -> None:
+def _settle(work: Workset, row: CallRow, *, called: bool = True) -> None:
     """What an ended invocation called and did not wait for is of no use to anyone; its own caller may go on."""
-    cancel_tree(work, work.open_calls_of(row.id))
+    if called:
+        cancel_tree(work, work.open_calls_of(row.id))
     limits.ring_next(work, row)
     work.mail(row.caller_worker, row.id, ended=True)
 

@@ -6,9 +6,10 @@ values; no statement is sent for a single call where one for all calls will do.
 """
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -244,12 +245,6 @@ def _chain_name(chain_id: int, database: str) -> str:  # noqa: ARG001 (part of t
     return Chain.objects.values_list("name", flat=True).get(id=chain_id)
 
 
-def _new_call(row: CallRow) -> list[Any]:
-    named = {"run": "run_id", "parent": "parent_id"}
-    return [getattr(row, named.get(name, name)) for name in _NEW_CALL]
-
-
-def _new_attempt(one: AttemptRow) -> list[Any]:
-    return [
-        one.invocation_id, one.number, one.worker, one.hardware, one.state, one.started_at, one.ended_at, one.error
-    ]  # fmt: skip
+_NAMED = {"run": "run_id", "parent": "parent_id"}
+_new_call: Callable[[CallRow], Sequence[Any]] = attrgetter(*(_NAMED.get(name, name) for name in _NEW_CALL))
+_new_attempt: Callable[[AttemptRow], Sequence[Any]] = attrgetter("invocation_id", *_NEW_ATTEMPT[1:])
