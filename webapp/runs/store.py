@@ -14,7 +14,7 @@ from chainlets.runtime import store as engine
 from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
 from webapp.files.services import delete_scratch
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
-from webapp.runs import transitions
+from webapp.runs import columns, transitions
 from webapp.runs.models import Event, Invocation, State
 from webapp.runs.rows import CallRow, as_text, from_text
 from webapp.runs.workset import Workset, read_calls, working_on
@@ -93,7 +93,7 @@ class DatabaseRunStore:
         work = _work.get()
         if work is None:
             with _available():
-                rows = read_calls(ids)
+                rows = read_calls(columns.Link(), ids)
             return [_outcome(row) for row in rows]
         work.load(ids)
         return [_outcome(row) for id in ids if (row := work.call(id)) is not None]

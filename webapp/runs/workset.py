@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from chainlets.runtime.tasks import Bell
 from webapp.catalog.models import Chain
@@ -52,6 +52,7 @@ class Workset:
 
     def __init__(self) -> None:
         self.now: datetime = clock.now()
+        self._link = columns.Link()
         self._calls: dict[UUID, CallRow | None] = {}
         self._runs: dict[UUID, RunRow | None] = {}
         self._children: dict[UUID, list[UUID]] = {}
@@ -67,7 +68,7 @@ class Workset:
         self._hold(wanted, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN ({ids}))")
         # Only now, with the runs taken, is what stands in the rows the last word.
         self._calls.update(dict.fromkeys(wanted))
-        self._calls.update({row.id: row for row in read_calls(wanted)})
+        self._calls.update({row.id: row for row in read_calls(self._link, wanted)})
 
     def take_runs(self, ids: Collection[UUID]) -> None:
         """Hold these runs until the end; in the order of their ids, so that no two transactions wait for each other."""
@@ -76,7 +77,7 @@ class Workset:
         self._hold(wanted, where="id IN ({ids})")
 
     def _hold(self, ids: Collection[UUID], *, where: str) -> None:
-        for id, chain_id, state, last_seq, warnings, started_at in columns.select(
+        for id, chain_id, state, last_seq, warnings, started_at in self._link.select(
             Run, _RUN, ids, where=where, lock=True
         ):
             if self._runs.get(id) is None:
@@ -112,7 +113,7 @@ class Workset:
 
     def chain_of(self, row: CallRow) -> str:
         """The name of the chain that an invocation belongs to. Joined to a run's row, the chain's would be held too."""
-        return _chain_name(self.run(row.run_id).chain_id, connection.settings_dict["NAME"])
+        return _chain_name(self.run(row.run_id).chain_id, self._link.database)
 
     def open_calls_of(self, id: UUID) -> list[CallRow]:
         """What an invocation called and what has not ended, the oldest first."""
@@ -191,23 +192,23 @@ class Workset:
         """Send everything that has changed to the database, and forget that it has."""
         calls = [row for row in self._calls.values() if row is not None]
         new = [row for row in calls if row.new]
-        columns.insert(Invocation, _NEW_CALL, [_new_call(row) for row in new])
+        self._link.insert(Invocation, _NEW_CALL, [_new_call(row) for row in new])
         changed = (((row.id,), row.changed) for row in calls if row.changed and not row.new)
-        columns.update(Invocation, ("id",), list(changed))
+        self._link.update(Invocation, ("id",), list(changed))
         for row in calls:
             row.new, row.changed = False, {}
         attempts = self._attempts.values()
-        columns.insert(Attempt, _NEW_ATTEMPT, [_new_attempt(one) for one in attempts if one.new])
+        self._link.insert(Attempt, _NEW_ATTEMPT, [_new_attempt(one) for one in attempts if one.new])
         ended = ((one.invocation_id, one.number) for one in attempts)
         values = ({"state": one.state, "ended_at": one.ended_at, "error": one.error} for one in attempts)
         both = zip(ended, values, list(attempts), strict=True)
-        columns.update(
+        self._link.update(
             Attempt, ("invocation", "number"), [(key, value) for key, value, one in both if not one.new]
         )
         self._attempts = {}
-        columns.insert(Event, _NEW_EVENT, self._events)
+        self._link.insert(Event, _NEW_EVENT, self._events)
         runs = [run for run in self._runs.values() if run is not None and run.changed]
-        columns.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
+        self._link.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
         for run in runs:
             if "last_seq" in run.changed:
                 self._messages.append(News(run_id=run.id, seq=run.last_seq))
@@ -229,10 +230,10 @@ def working_on(ids: Iterable[UUID] = (), *, runs: Collection[UUID] = ()) -> Iter
         workset.write()
 
 
-def read_calls(ids: Collection[UUID]) -> list[CallRow]:
+def read_calls(link: columns.Link, ids: Collection[UUID]) -> list[CallRow]:
     """Invocations as they stand; those that are not there are left out."""
     found = []
-    for *core, input, result, error, caller in columns.select(Invocation, _CORE, ids, texts=_TEXTS):
+    for *core, input, result, error, caller in link.select(Invocation, _CORE, ids, texts=_TEXTS):
         values = dict(zip(_CORE, core, strict=True))
         values["state"] = State(values["state"])
         row = CallRow(**values, input=input, result=result, error=error, caller_worker=caller or "")
