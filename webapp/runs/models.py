@@ -141,7 +141,10 @@ class Invocation(models.Model):
 class Attempt(models.Model):
     """One try at an invocation, by one worker."""
 
-    invocation = models.ForeignKey(Invocation, on_delete=models.CASCADE, related_name="attempts")
+    # The constraint below is an index that begins with it.
+    invocation = models.ForeignKey(
+        Invocation, on_delete=models.CASCADE, related_name="attempts", db_index=False
+    )
     number = models.PositiveIntegerField()
     worker = models.CharField(max_length=200)
     hardware = models.CharField(max_length=50)
