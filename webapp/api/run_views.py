@@ -12,7 +12,7 @@ from webapp.api.access import run_of, runs_of, user_of
 from webapp.api.json_values import check_storable
 from webapp.api.pagination import NewestFirst, OldestFirst
 from webapp.api.present import one_run, some_runs
-from webapp.api.shapes import STATES, EventsShape, InvocationShape, NewRunShape, RunShape
+from webapp.api.shapes import STATES, EventsShape, InvocationShape, NewRunShape, ResumeShape, RunShape
 from webapp.runs.models import Run
 from webapp.runs.services import cancel_run, delete_run, events_after, resume_run, start_run
 from webapp.runs.wire import event_json
@@ -129,8 +129,11 @@ class CancelRun(APIView):
 class ResumeRun(APIView):
     """Resumes a run."""
 
-    @extend_schema(operation_id="runs_resume", request=None, responses={202: RunShape})
+    @extend_schema(operation_id="runs_resume", request=ResumeShape, responses={202: RunShape})
     def post(self, request: Request, run_id: UUID) -> Response:
         """Go on where it stopped; finished calls are kept."""
-        run = resume_run(run=run_of(request, run_id), by=user_of(request).username)
+        run = run_of(request, run_id)
+        form = ResumeShape(data=request.data)
+        form.is_valid(raise_exception=True)
+        run = resume_run(run=run, by=user_of(request).username, **form.validated_data)
         return Response(one_run(run), status=202)

@@ -1,5 +1,6 @@
 """The JSON of the interface: what comes in is checked here, what goes out has this form."""
 
+import math
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -7,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from webapp.files.models import File
+from webapp.runs.deadlines import MOST_S
 from webapp.runs.models import Attempt, Event, Invocation, Run
 from webapp.runs.reading import error_text
 
@@ -130,6 +132,7 @@ class RunShape(serializers.ModelSerializer[Run]):
             "created_at",
             "started_at",
             "ended_at",
+            "deadline_at",
             "url",
             "files",
         )
@@ -160,12 +163,38 @@ class RunShape(serializers.ModelSerializer[Run]):
         return self.context["files"].get(run.id, [])
 
 
+class SecondsField(serializers.FloatField):
+    """A time to be waited: more than nothing, and less than a year."""
+
+    def to_internal_value(self, data: Any) -> float:
+        """Seconds."""
+        seconds = math.nan if isinstance(data, bool) else super().to_internal_value(data)
+        if not 0 < seconds <= MOST_S:
+            raise serializers.ValidationError(f"Write a number of seconds, above 0 and at most {MOST_S}.")
+        return seconds
+
+
 class NewRunShape(serializers.Serializer[Any]):
     """What starts a run."""
 
     chain = serializers.CharField(max_length=200)
     input = serializers.DictField(default=dict)
     title = serializers.CharField(max_length=200, allow_blank=True, default="")
+    deadline_s = SecondsField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds from now after which the run fails if it has not ended. No limit by default.",
+    )
+
+
+class ResumeShape(serializers.Serializer[Any]):
+    """How a run goes on."""
+
+    deadline_s = SecondsField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds from now that it may take. A deadline that it had before counts no more.",
+    )
 
 
 class EventShape(serializers.ModelSerializer[Event]):

@@ -61,7 +61,7 @@ class RunAdmin(ReadOnly, ReadRuns):
     change_form_template = "admin/runs/run/page.html"
     fieldsets = [
         (None, {"fields": ["state_shown", "title_shown", "chain_shown", "owner", "id", "events_shown"]}),
-        ("Times", {"fields": ["created", "started", "ended", "length", "progress_shown"]}),
+        ("Times", {"fields": ["created", "started", "ended", "deadline", "length", "progress_shown"]}),
         ("What went wrong", {"fields": ["error_shown", "warnings_shown"]}),
         ("Invocations", {"fields": ["invocations_shown"], "classes": ["run-calls"]}),
         ("Input and output", {"fields": ["input_shown", "output_shown"]}),
@@ -168,6 +168,11 @@ class RunAdmin(ReadOnly, ReadRuns):
     def ended(self, run: Run) -> str:
         """When it came to its end."""
         return moment(run.ended_at)
+
+    @admin.display
+    def deadline(self, run: Run) -> str:
+        """By when it has to end."""
+        return moment(run.deadline_at)
 
     @admin.display(description="progress")
     def progress_shown(self, run: Run) -> str:

@@ -41,6 +41,7 @@ class Run(models.Model):
         output: the entrypoint's value once it succeeded.
         progress: the last progress event, {done, total, message}.
         last_seq: number of the newest event; grows by one with each.
+        deadline_at: when it fails if it has not ended by then.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -60,6 +61,7 @@ class Run(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         """Newest first; one run for an owner's idempotency key."""
@@ -68,6 +70,11 @@ class Run(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"]),
             models.Index(fields=["state"]),
+            models.Index(
+                fields=["state", "deadline_at"],
+                condition=models.Q(deadline_at__isnull=False),
+                name="run_with_a_deadline",
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["owner", "idempotency_key"], name="run_once_for_a_key"),

@@ -16,6 +16,7 @@ from django.db.models import Q
 from chainlets.runtime.tasks import Bell
 from webapp.fleet.services import note_lost_workers
 from webapp.runs import clock, transitions
+from webapp.runs.deadlines import end_overdue
 from webapp.runs.doorbell import doorbell, queue_lengths
 from webapp.runs.leftovers import clear_orphans, clear_scratch
 from webapp.runs.models import Invocation, State
@@ -60,6 +61,7 @@ def sweep() -> None:
                 log.warning(
                     "%s was taken back from %s, which shows no sign of life", invocation, invocation.worker
                 )
+    end_overdue(now)
     note_lost_workers(now=now)
     _ring_unanswered(now)
 

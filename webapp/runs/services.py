@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +18,8 @@ from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.models import File as StoredFile
 from webapp.files.services import delete_file, delete_files_of, file_ids_in, handle
-from webapp.runs import transitions
+from webapp.runs import clock, transitions
+from webapp.runs.deadlines import deadline
 from webapp.runs.errors import (
     IdempotencyConflict,
     InputInvalid,
@@ -41,7 +43,13 @@ class StartedRun:
 
 
 def start_run(
-    *, user: User, chain: str, input: JsonObject, title: str = "", idempotency_key: str | None = None
+    *,
+    user: User,
+    chain: str,
+    input: JsonObject,
+    title: str = "",
+    deadline_s: float | None = None,
+    idempotency_key: str | None = None,
 ) -> StartedRun:
     """Accept a run: validated, committed, and only then announced to the workers.
 
@@ -50,6 +58,7 @@ def start_run(
         chain: its name.
         input: arguments of the entrypoint by name; a file is the id of an upload.
         title: for people; the first file's name if empty.
+        deadline_s: seconds from now after which it fails if it has not ended.
         idempotency_key: the same key with the same request gives the first run again.
 
     Raises:
@@ -61,7 +70,7 @@ def start_run(
     loaded = catalog.chains.get(chain)
     if loaded is None:
         raise UnknownChain(f"There is no chain called {chain!r}. GET /api/chains lists those there are.")
-    digest = input_hash([chain, input, title])
+    digest = input_hash([chain, input, title, *([deadline_s] if deadline_s is not None else [])])
     earlier = _earlier(user, idempotency_key, digest)
     if earlier is not None:
         return StartedRun(run=earlier, created=False)
@@ -77,6 +86,7 @@ def start_run(
                 input=input,
                 idempotency_key=idempotency_key,
                 input_digest=digest,
+                deadline_at=deadline(clock.now(), deadline_s),
             )
             _announce(run, loaded, arguments)
     except IntegrityError:
@@ -106,8 +116,13 @@ def cancel_run(*, run: Run, by: str) -> Run:
     return run
 
 
-def resume_run(*, run: Run, by: str) -> Run:
+def resume_run(*, run: Run, by: str, deadline_s: float | None = None) -> Run:
     """Go on with a failed or cancelled run; calls that had finished are not made again.
+
+    Args:
+        run: as its owner or an operator knows it.
+        by: who wants it.
+        deadline_s: seconds from now that it may take. A deadline that it had before counts no more.
 
     Raises:
         RunNotResumable: it is in another state, or its chain is gone.
@@ -120,8 +135,9 @@ def resume_run(*, run: Run, by: str) -> Run:
         row, root = work.find_run(run.id), work.root_of(run.id)
         if row is None or row.state not in (State.FAILED, State.CANCELLED) or root is None:
             raise RunNotResumable
-        row.change(state=State.QUEUED, error=None, ended_at=None)
-        work.event(run.id, "run.resumed", {"by": by})
+        until = deadline(work.now, deadline_s)
+        row.change(state=State.QUEUED, error=None, ended_at=None, deadline_at=until)
+        work.event(run.id, "run.resumed", {"by": by, **_told(until)})
         transitions.requeue_ended(work, root)
     run.refresh_from_db()
     return run
@@ -149,6 +165,7 @@ def events_after(*, run_id: UUID, after: int, limit: int) -> list[Event]:
 def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
     entrypoint = loaded.entrypoint
     created = {"chain": loaded.name, "version": run.version.number, "title": run.title}
+    created |= _told(run.deadline_at)
     queued = {"chainlet": entrypoint.name, "parent": None, "queue": entrypoint.queue, "attempt": 0}
     with working_on(runs=[run.id]) as work:
         root = work.add(
@@ -169,6 +186,11 @@ def _announce(run: Run, loaded: Chain, arguments: JsonObject) -> None:
         work.event(run.id, "run.created", created)
         work.event(run.id, "invocation.queued", queued, invocation=root.id)
         work.ring(root)
+
+
+def _told(until: datetime | None) -> JsonObject:
+    """What the history says of a deadline."""
+    return {} if until is None else {"deadline_at": until.isoformat()}
 
 
 def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:

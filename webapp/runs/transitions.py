@@ -34,6 +34,8 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     due = row.available_at is not None and row.available_at <= work.now
     if row.state != State.QUEUED or not due:
         return False  # a doubled bell, or a cancelled call: somebody else has it, or nobody needs it
+    if work.run(row.run_id).state not in OPEN:
+        return False  # what a run leaves open ends with it, so this is a row that nobody needs
     if not limits.has_room(work, row):
         return False  # rung again as soon as one of its kind ends
     row.change(
@@ -113,6 +115,15 @@ def take_back(work: Workset, row: CallRow) -> bool:
     work.end_attempt(row, AttemptState.LOST, error=as_text(failure))
     _give_up(work, row, failure)
     return True
+
+
+def overrun(work: Workset, root: CallRow, message: str) -> None:
+    """Fail a run whose time is up; what it has under way is cancelled, and the workers told."""
+    failure = _failure(root, "DeadlineExceeded", message)
+    if root.state == State.RUNNING:
+        work.end_attempt(root, AttemptState.FAILED, error=as_text(failure))
+        work.mail(root.worker, root.id)
+    _give_up(work, root, failure)
 
 
 def requeue_ended(work: Workset, row: CallRow, **changes: Any) -> None:

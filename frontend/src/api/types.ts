@@ -50,6 +50,8 @@ export interface Run {
   created_at: string;
   started_at: string | null;
   ended_at: string | null;
+  /** When the run fails if it has not ended by then. */
+  deadline_at: string | null;
   url: string;
   files: StoredFile[];
 }

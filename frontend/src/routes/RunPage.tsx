@@ -94,6 +94,8 @@ function meta(run: Run | null, view: RunView): string[] {
   if (output?.model) words.push(output.model);
   if (view.chain) words.push(`${view.chain}${view.version === null ? "" : ` v${view.version}`}`);
   if (view.created_at) words.push(moment(view.created_at));
+  if (run?.deadline_at && !isOver(view.state))
+    words.push(`has to end by ${moment(run.deadline_at)}`);
   return words;
 }
 

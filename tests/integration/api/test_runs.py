@@ -26,7 +26,7 @@ def test_a_run_is_accepted_and_shown(api, alice):
     run = response.json()
     assert set(run) == {
         *("id", "chain", "version", "state", "title", "input", "output", "error", "progress", "warnings"),
-        *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "url", "files"),
+        *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "deadline_at", "url", "files"),
     }
     assert (run["chain"], run["version"], run["state"], run["title"]) == ("hello", 1, "queued", "greet")
     assert run["input"] == HELLO["input"]
@@ -193,12 +193,12 @@ def test_invocations_come_with_their_attempts(api, alice):
 
 def test_cancel_and_resume_answer_the_new_state(api, alice):
     run_id = start(api).json()["id"]
-    assert api.post(f"/api/runs/{run_id}/resume").status_code == 409
+    assert api.post(f"/api/runs/{run_id}/resume", content_type="application/json").status_code == 409
     cancelled = api.post(f"/api/runs/{run_id}/cancel")
     assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
     again = api.post(f"/api/runs/{run_id}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "run_already_final")
-    resumed = api.post(f"/api/runs/{run_id}/resume")
+    resumed = api.post(f"/api/runs/{run_id}/resume", content_type="application/json")
     assert (resumed.status_code, resumed.json()["state"]) == (202, "queued")
 
 
