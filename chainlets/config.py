@@ -205,7 +205,7 @@ class Assets(ConfigValue):
 
 
 class ChainletOptions(ConfigValue):
-    """Rarely needed switches, as in truss_chains, and one of ours.
+    """Rarely needed switches, as in truss_chains, and two of ours.
 
     Attributes:
         enable_b10_tracing, health_checks, metadata: accepted for sources written for truss_chains;
@@ -217,6 +217,8 @@ class ChainletOptions(ConfigValue):
             ping times of a websocket have no effect here.
         fleet_concurrency_limit: calls of this chainlet that all workers together have under way;
             more stay queued. No limit by default.
+        cache_s: seconds for which the result of a call may serve other runs of the same user, that
+            call this chainlet with the same input. Not at all by default.
     """
 
     enable_b10_tracing: bool = False
@@ -227,6 +229,7 @@ class ChainletOptions(ConfigValue):
     streaming_read_timeout: Annotated[int, Field(ge=1)] = 60
     transport: HTTPOptions | WebsocketOptions | GRPCOptions | None = None
     fleet_concurrency_limit: Annotated[int, Field(ge=1)] | None = None
+    cache_s: Annotated[float, Field(gt=0)] | None = None
 
 
 class RemoteConfig(ConfigValue):

@@ -61,6 +61,8 @@ class NewCall:
 
     Attributes:
         fleet_limit: calls of this chainlet that all workers together may have under way, if limited.
+        code: digest of the chainlet's code; empty if it is not known.
+        cache_s: seconds for which its result may serve other runs of the same owner, if it may.
     """
 
     id: UUID
@@ -73,6 +75,8 @@ class NewCall:
     max_attempts: int
     timeout_s: float | None
     fleet_limit: int | None = None
+    code: str = ""
+    cache_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,7 @@ class RunShape(serializers.ModelSerializer[Run]):
             "started_at",
             "ended_at",
             "deadline_at",
+            "rerun_of",
             "url",
             "files",
         )
@@ -195,6 +196,31 @@ class ResumeShape(serializers.Serializer[Any]):
         default=None,
         help_text="Seconds from now that it may take. A deadline that it had before counts no more.",
     )
+
+
+class RerunShape(serializers.Serializer[Any]):
+    """How a run is repeated."""
+
+    input = serializers.DictField(
+        allow_null=True, default=None, help_text="Another input. By default the same."
+    )
+    title = serializers.CharField(max_length=200, allow_blank=True, default="")
+    deadline_s = SecondsField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds from now after which the new run fails if it has not ended. No limit by default.",
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which is a keyword of Python."""
+        start = serializers.UUIDField(
+            source="start",
+            allow_null=True,
+            default=None,
+            help_text="An invocation of the old run that is made anew, with everything below it. The "
+            "entrypoint's: nothing is kept.",
+        )
+        return {"from": start, **super().get_fields()}
 
 
 class EventShape(serializers.ModelSerializer[Event]):

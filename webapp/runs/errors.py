@@ -38,6 +38,13 @@ class RunNotResumable(WebappError):
     code = "run_not_resumable"
 
 
+class RunNotRepeatable(WebappError):
+    """Only a run that has ended, and whose chain still exists, can be run again."""
+
+    status = 409
+    code = "run_not_repeatable"
+
+
 class ChainNotStreaming(WebappError):
     """The chain gives one value, not a stream."""
 

@@ -33,6 +33,14 @@ class AttemptState(models.TextChoices):
     HANDED_BACK = "handed_back"
 
 
+class Reuse(models.TextChoices):
+    """What stands in for calls that a run makes for the first time."""
+
+    CACHE = "cache"  # for chainlets that allow it: what another run got for the same input
+    KEPT = "kept"  # what was kept of the run that this one repeats
+    NOTHING = "nothing"
+
+
 class Run(models.Model):
     """One execution of a chain with one input.
 
@@ -42,6 +50,7 @@ class Run(models.Model):
         progress: the last progress event, {done, total, message}.
         last_seq: number of the newest event; grows by one with each.
         deadline_at: when it fails if it has not ended by then.
+        rerun_of: the run that this one repeats; it may have been deleted since.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -62,6 +71,8 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    rerun_of = models.UUIDField(null=True, blank=True, editable=False)
+    reuse = models.CharField(max_length=7, choices=Reuse.choices, default=Reuse.CACHE)
 
     class Meta:
         """Newest first; one run for an owner's idempotency key."""
@@ -97,6 +108,8 @@ class Invocation(models.Model):
         caller_round: the caller's round in which the call was made; its failure counts for that round.
         timeout_s: seconds an attempt may take; none for the root.
         fleet_limit: calls of this chainlet that all workers together may have under way; none if unlimited.
+        code: digest of the chainlet's code when the call was made.
+        cache_s: seconds for which the result may serve other runs; none if not, or if it came from one.
         lease_expires_at: until when `worker` holds it; renewed while it lives.
         available_at: not to be started before.
         rung_at: when a bell was last sent to its queue.
@@ -120,6 +133,8 @@ class Invocation(models.Model):
     input = models.JSONField()
     input_hash = models.CharField(max_length=64)
     occurrence = models.PositiveIntegerField(default=0)
+    code = models.CharField(max_length=32, blank=True, default="")
+    cache_s = models.FloatField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
@@ -138,11 +153,34 @@ class Invocation(models.Model):
             models.Index(fields=["state", "lease_expires_at"]),
             models.Index(fields=["state", "queue", "available_at"]),
             models.Index(fields=["worker", "state"]),
+            models.Index(
+                fields=["input_hash", "code", "ended_at"],
+                condition=models.Q(cache_s__isnull=False),
+                name="call_for_other_runs",
+            ),
         ]
 
     def __str__(self) -> str:
         """Chainlet and id."""
         return f"{self.chainlet} {self.id}"
+
+
+class KeptCall(models.Model):
+    """A finished call of an earlier run, for when this run makes the same call.
+
+    Attributes:
+        id: that the call will have in this run.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="kept_calls")
+    result = models.JSONField()
+    from_run = models.UUIDField()
+    from_invocation = models.UUIDField()
+
+    def __str__(self) -> str:
+        """Where it came from."""
+        return f"{self.id} from {self.from_invocation}"
 
 
 class Attempt(models.Model):

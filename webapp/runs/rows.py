@@ -22,6 +22,7 @@ class RunRow:
     id: UUID
     chain_id: int
     state: State
+    reuse: str
     last_seq: int
     warnings: list[str]
     started_at: datetime | None
@@ -68,6 +69,8 @@ class CallRow:
     ended_at: datetime | None = None
     input_hash: str = ""
     occurrence: int = 0
+    code: str = ""
+    cache_s: float | None = None
     input: str | None = None
     result: str | None = None
     error: str | None = None

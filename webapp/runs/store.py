@@ -16,6 +16,7 @@ from webapp.files.services import delete_scratch
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
 from webapp.runs import columns, transitions
 from webapp.runs.models import Event, Invocation, State
+from webapp.runs.reuse import taken_over
 from webapp.runs.rows import CallRow, as_text, from_text
 from webapp.runs.workset import Workset, read_calls, working_on
 
@@ -71,7 +72,8 @@ class DatabaseRunStore:
             row = work.add(_new_row(work, caller, call))
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
             work.event(row.run_id, "invocation.queued", data, invocation=row.id)
-            work.ring(row)
+            if not taken_over(work, row):
+                work.ring(row)
         elif row.state == State.SUCCEEDED:
             work.event(row.run_id, "invocation.kept", invocation=row.id)
         elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
@@ -84,6 +86,8 @@ class DatabaseRunStore:
                 timeout_s=call.timeout_s,
                 queue=call.queue,
                 fleet_limit=call.fleet_limit,
+                code=call.code,
+                cache_s=call.cache_s,
                 caller_round=caller.round,
             )
         return _outcome(row)
@@ -233,6 +237,8 @@ def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
         input=as_text(call.input),
         input_hash=call.input_hash,
         occurrence=call.occurrence,
+        code=call.code,
+        cache_s=call.cache_s,
         caller_round=caller.round,
         caller_worker=caller.worker,
         available_at=work.now,

@@ -33,11 +33,12 @@ _TEXTS = (
     "CASE WHEN self.state IN ('failed', 'cancelled') THEN CAST(self.error AS text) END",
     "(SELECT caller.worker FROM runs_invocation AS caller WHERE caller.id = self.parent_id)",
 )
-_RUN = ("id", "chain_id", "state", "last_seq", "warnings", "started_at")
+_RUN = ("id", "chain_id", "state", "reuse", "last_seq", "warnings", "started_at")
 _NEW_CALL = (
     "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
     "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at", "available_at",
-    "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "result", "error",
+    "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "code", "cache_s", "result",
+    "error",
 )  # fmt: skip
 _NEW_ATTEMPT = ("invocation", "number", "worker", "hardware", "state", "started_at", "ended_at", "error")
 _NEW_EVENT = ("run", "seq", "at", "type", "invocation_id", "data")
@@ -77,7 +78,7 @@ class Workset:
         self._hold(wanted, where="id IN ({ids})")
 
     def _hold(self, ids: Collection[UUID], *, where: str) -> None:
-        for id, chain_id, state, last_seq, warnings, started_at in self._link.select(
+        for id, chain_id, state, reuse, last_seq, warnings, started_at in self._link.select(
             Run, _RUN, ids, where=where, lock=True
         ):
             if self._runs.get(id) is None:
@@ -85,6 +86,7 @@ class Workset:
                     id=id,
                     chain_id=chain_id,
                     state=State(state),
+                    reuse=reuse,
                     last_seq=last_seq,
                     warnings=from_text(warnings),
                     started_at=started_at,
