@@ -57,7 +57,7 @@ class Last(chains.ChainletBase):
 class Writes(chains.ChainletBase):
     """Makes a file."""
 
-    async def run_remote(self, text: str, keep: bool, ledger: str) -> chains.File:
+    async def run_remote(self, text: str, ledger: str, *, keep: bool) -> chains.File:
         note(ledger, f"writes {text}")
         path = chains.scratch_dir() / "words.txt"
         path.write_text(text)
@@ -99,7 +99,7 @@ class Again(chains.ChainletBase):
         self._writes, self._reads, self._cached = writes, reads, cached
 
     async def run_remote(
-        self, way: str, ledger: str, groups: list[list[int]] | None = None, keep: bool = False
+        self, way: str, ledger: str, groups: list[list[int]] | None = None, *, keep: bool = False
     ) -> list[int | str | chains.File]:
         note(ledger, "again")
         if way == "nap":
@@ -107,7 +107,7 @@ class Again(chains.ChainletBase):
         if way == "cached":
             return [await self._cached.run_remote(number, ledger) for number in (1, 2)]
         if way == "file":
-            file = await self._writes.run_remote("some words", keep, ledger)
+            file = await self._writes.run_remote("some words", ledger, keep=keep)
             return [await self._reads.run_remote(file, ledger), file]
         sums = [self._group.run_remote(numbers, ledger) for numbers in groups or []]
         return [*await self._last.run_remote(list(await asyncio.gather(*sums)), ledger)]
