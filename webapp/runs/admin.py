@@ -60,7 +60,20 @@ class RunAdmin(ReadOnly, ReadRuns):
     actions = ["cancel", "resume"]
     change_form_template = "admin/runs/run/page.html"
     fieldsets = [
-        (None, {"fields": ["state_shown", "title_shown", "chain_shown", "owner", "id", "events_shown"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "state_shown",
+                    "title_shown",
+                    "chain_shown",
+                    "owner",
+                    "id",
+                    "repeats",
+                    "events_shown",
+                ]
+            },
+        ),
         ("Times", {"fields": ["created", "started", "ended", "deadline", "length", "progress_shown"]}),
         ("What went wrong", {"fields": ["error_shown", "warnings_shown"]}),
         ("Invocations", {"fields": ["invocations_shown"], "classes": ["run-calls"]}),
@@ -200,6 +213,14 @@ class RunAdmin(ReadOnly, ReadRuns):
     def output_shown(self, run: Run) -> SafeString:
         """The entrypoint's value."""
         return format_html("<pre>{}</pre>", pretty(run.output))
+
+    @admin.display
+    def repeats(self, run: Run) -> SafeString | str:
+        """The run that this one repeats."""
+        if run.rerun_of is None:
+            return "–"
+        address = reverse("admin:runs_run_change", args=[run.rerun_of])
+        return format_html('<a href="{}">{}</a>', address, run.rerun_of)
 
     @admin.display(description="history")
     def events_shown(self, run: Run) -> SafeString:

@@ -52,6 +52,8 @@ export interface Run {
   ended_at: string | null;
   /** When the run fails if it has not ended by then. */
   deadline_at: string | null;
+  /** The run that this one repeats; it may be gone. */
+  rerun_of: string | null;
   url: string;
   files: StoredFile[];
 }

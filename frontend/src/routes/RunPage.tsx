@@ -3,7 +3,7 @@ import { contentUrl } from "../api/client";
 import type { Run, Transcript as TranscriptOutput } from "../api/types";
 import { Link } from "../router";
 import { Actions } from "../run/Actions";
-import { rootOf } from "../run/calls";
+import { rootIdOf, rootOf } from "../run/calls";
 import { Excerpt } from "../run/Excerpt";
 import { Failure } from "../run/Failure";
 import type { RunView } from "../run/fold";
@@ -50,7 +50,7 @@ export function RunPage({ id, machineHasGpu }: { id: string; machineHasGpu: bool
               <Output live={live} />
               {run && <Values title="Input" value={run.input} />}
             </div>
-            <Steps view={view} machineHasGpu={machineHasGpu} />
+            <Steps runId={id} view={view} machineHasGpu={machineHasGpu} />
           </div>
         </>
       )}
@@ -77,7 +77,13 @@ function Head({ live, isTranscript }: { live: LiveRun; isTranscript: boolean }) 
         </div>
       </div>
       {(known || run) && (
-        <Actions id={live.id} state={state} isTranscript={isTranscript} onChanged={refresh} />
+        <Actions
+          id={live.id}
+          root={rootIdOf(view)}
+          state={state}
+          isTranscript={isTranscript}
+          onChanged={refresh}
+        />
       )}
     </div>
   );
@@ -237,7 +243,7 @@ function Recording({ live, machineHasGpu }: { live: LiveRun; machineHasGpu: bool
             )
           )}
         </div>
-        <Steps view={view} machineHasGpu={machineHasGpu} />
+        <Steps runId={live.id} view={view} machineHasGpu={machineHasGpu} />
       </div>
     </>
   );
