@@ -72,7 +72,7 @@ class Run(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
     rerun_of = models.UUIDField(null=True, blank=True, editable=False)
-    reuse = models.CharField(max_length=7, choices=Reuse.choices, default=Reuse.CACHE)
+    reuse = models.CharField(max_length=7, choices=Reuse.choices, default=Reuse.CACHE, db_default=Reuse.CACHE)
 
     class Meta:
         """Newest first; one run for an owner's idempotency key."""
@@ -133,7 +133,7 @@ class Invocation(models.Model):
     input = models.JSONField()
     input_hash = models.CharField(max_length=64)
     occurrence = models.PositiveIntegerField(default=0)
-    code = models.CharField(max_length=32, blank=True, default="")
+    code = models.CharField(max_length=32, blank=True, default="", db_default="")
     cache_s = models.FloatField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
