@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("catalog", "0001_initial"),
-        ("runs", "0002_fleet_limit"),
+        ("runs", "0003_attempts_need_one_index"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
