@@ -5,15 +5,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('runs', '0002_fleet_limit'),
+        ("runs", "0002_fleet_limit"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='attempt',
-            name='invocation',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='runs.invocation'),
+            model_name="attempt",
+            name="invocation",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="attempts",
+                to="runs.invocation",
+            ),
         ),
     ]
