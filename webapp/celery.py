@@ -39,6 +39,7 @@ class ChainletsCelery(Celery):
     """Celery, knowing the chains and how to make an engine for a worker."""
 
     patterns: Sequence[str] = ()
+    slots: int = 1
     consumer: Any = None
     engine: Engine | None = None
 
@@ -67,6 +68,7 @@ class ChainletsCelery(Celery):
             pid=os.getpid(),
             hardware=hardware.detect(),
             queues=tuple(self.amqp.queues.consume_from),
+            slots=self.slots,
         )
         settings.FILES_DIR.mkdir(parents=True, exist_ok=True)
         surroundings = Surroundings(

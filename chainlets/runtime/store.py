@@ -107,7 +107,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerIdentity:
-    """A worker process: unique name, the slot it fills on its machine, and what it serves."""
+    """A worker process: unique name, the slot it fills on its machine, what it serves, and how much at a time."""
 
     name: str
     slot: str
@@ -115,6 +115,7 @@ class WorkerIdentity:
     pid: int
     hardware: str
     queues: tuple[str, ...]
+    slots: int = 1
 
 
 class FenceLostError(Exception):

@@ -23,6 +23,7 @@ def worker_joins(*, identity: WorkerIdentity, now: datetime) -> list[str]:
         pid=identity.pid,
         hardware=identity.hardware,
         queues=list(identity.queues),
+        slots=identity.slots,
         started_at=now,
         heartbeat_at=now,
     )
@@ -55,6 +56,12 @@ def served_queues(*, now: datetime) -> set[str]:
         state=WorkerState.LIVE, heartbeat_at__gte=recent
     ).values_list("queues", flat=True)
     return {queue for queues in rows for queue in queues}
+
+
+def slots_on(queue: str) -> int:
+    """Calls that live workers of a queue execute at a time, all together."""
+    found = Worker.objects.filter(state=WorkerState.LIVE).values_list("queues", "slots")
+    return sum(slots for queues, slots in found if queue in queues)
 
 
 def _alive(pid: int) -> bool:

@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
         patterns = [part.strip() for part in options["queues"].split(",") if part.strip()]
         patterns = patterns or ["cpu", *(["gpu.any", hardware.detect()] if hardware.has_gpu() else [])]
-        app.patterns = patterns
+        app.patterns, app.slots = patterns, options["concurrency"]
 
         def ready(sender: Any, **_: Any) -> None:
             app.consumer = sender
