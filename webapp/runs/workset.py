@@ -108,6 +108,10 @@ class Workset:
         self.load([id])
         return self._calls[id]
 
+    def missing(self) -> list[UUID]:
+        """Invocations that were looked for and are not there; those about to be recorded are among them."""
+        return [id for id, row in self._calls.items() if row is None]
+
     def find_run(self, id: UUID) -> RunRow | None:
         """A run; None if it was deleted."""
         self.take_runs([id])
