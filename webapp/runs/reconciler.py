@@ -64,7 +64,7 @@ def sweep() -> None:
     end_overdue(now)
     note_lost_workers(now=now)
     _ring_unanswered(now)
-    _ring_held_back(now)
+    ring_held_back(now)
 
 
 def _ring_unanswered(now: datetime) -> None:
@@ -93,7 +93,7 @@ def _ring_unanswered(now: datetime) -> None:
             doorbell.send([bell])
 
 
-def _ring_held_back(now: datetime) -> None:
+def ring_held_back(now: datetime) -> None:
     """Ring for what is due and has no bell: second tries whose time has come, and shares that got stuck."""
     silent = Invocation.objects.filter(state=State.QUEUED, available_at__lte=now, rung_at=None)
     shares = list(silent.values("run_id", "queue").annotate(since=Min("available_at"))[:_MOST])

@@ -72,7 +72,7 @@ def test_a_second_try_is_rung_for_when_its_time_has_come(house, root):
     house.do("fail", fence=house.claim(id).fence, failure=FAULT)
     assert not out(house, root)
     Invocation.objects.filter(id=id).update(available_at=timezone.now())
-    reconciler.sweep()
+    reconciler.ring_held_back(timezone.now())
     assert out(house, root) == {id}
 
 
@@ -81,5 +81,5 @@ def test_a_share_whose_count_is_wrong_is_counted_anew(house, root):
     Invocation.objects.filter(id__in=ids[:OUT]).update(state=State.SUCCEEDED)  # as if nobody had noted it
     old = timezone.now() - timedelta(seconds=30)
     Invocation.objects.filter(id__in=ids[OUT:]).update(available_at=old)
-    reconciler.sweep()
+    reconciler.ring_held_back(timezone.now())
     assert out(house, root) == set(ids[OUT : 2 * OUT])
