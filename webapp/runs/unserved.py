@@ -5,14 +5,16 @@ Workers know nothing of this: it costs their calls nothing.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Min
+from django.db.models import Count, Max, Min, Sum
 
 from webapp.fleet.services import served_queues, why_unserved
-from webapp.runs.models import OPEN, Invocation, State, Unserved
+from webapp.runs.models import OPEN, Invocation, State, Unserved, WhyUnserved
+from webapp.runs.reading import BECAME, moment, start_command
 from webapp.runs.workset import working_on
 
 #: A call that has only just been queued is no news yet.
@@ -42,6 +44,35 @@ def tell_unserved(*, now: datetime) -> int:
             Unserved.objects.bulk_create(after.values())
             work.event(run, "run.unserved", {"queues": [shown(wait) for wait in after.values()]})
     return len(changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lack:
+    """A queue without a worker, over all runs."""
+
+    queue: str
+    runs: int
+    calls: int
+    since: str
+    became: str
+    command: str
+
+
+def unserved_queues() -> list[Lack]:
+    """What all open runs together wait for, by queue."""
+    rows = Unserved.objects.filter(run__state__in=OPEN).order_by("queue").values("queue")
+    counted = rows.annotate(runs=Count("id"), calls=Sum("count"), first=Min("since"), why=Max("reason"))
+    return [
+        Lack(
+            queue=row["queue"],
+            runs=row["runs"],
+            calls=row["calls"],
+            since=moment(row["first"]),
+            became=BECAME[WhyUnserved(row["why"])],
+            command=start_command(row["queue"]),
+        )
+        for row in counted
+    ]
 
 
 def shown(wait: Unserved) -> dict[str, Any]:

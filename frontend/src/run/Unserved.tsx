@@ -15,7 +15,9 @@ export function Unserved({ view }: { view: RunView }) {
             itself:
           </p>
           <pre className="command">
-            <code>python manage.py worker --queues {wait.queue}</code>
+            <code>
+              python manage.py worker <span>--queues {wait.queue}</span>
+            </code>
           </pre>
         </Notice>
       ))}

@@ -7,8 +7,10 @@ const soon = Date.parse(since) + 60_000;
 
 test("one step or many, with the hour", () => {
   const wait = { queue: "cpu", since, reason: "no_worker" } as const;
-  expect(waitWords({ ...wait, count: 1 }, soon)).toBe(`One step waits for it since ${clock}.`);
-  expect(waitWords({ ...wait, count: 1200 }, soon)).toBe(`1,200 steps wait for it since ${clock}.`);
+  expect(waitWords({ ...wait, count: 1 }, soon)).toBe(`One step has waited for it since ${clock}.`);
+  expect(waitWords({ ...wait, count: 1200 }, soon)).toBe(
+    `1,200 steps have waited for it since ${clock}.`,
+  );
 });
 
 test("what became of the worker comes first, and another day is named", () => {

@@ -11,13 +11,13 @@ const DAY_MS = 22 * 3600 * 1000;
 
 /** What became of the worker that was there, and how much waits since when. */
 export function waitWords({ count, since, reason }: Wait, now: number): string {
-  const waits = count === 1 ? "One step waits" : `${count.toLocaleString("en-GB")} steps wait`;
+  const steps = count === 1 ? "One step has" : `${count.toLocaleString("en-GB")} steps have`;
   const then = new Date(since);
   const when =
     now - then.getTime() < DAY_MS
       ? then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })
       : moment(since);
-  return `${BECAME[reason]} ${waits} for it since ${when}.`.trim();
+  return `${BECAME[reason]} ${steps} waited for it since ${when}.`.trim();
 }
 
 /** "gpu.h100.2" → "a machine with 2 × H100": where its worker belongs. */

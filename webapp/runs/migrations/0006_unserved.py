@@ -5,25 +5,44 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('runs', '0005_reuse'),
+        ("runs", "0005_reuse"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Unserved',
+            name="Unserved",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('queue', models.CharField(max_length=50)),
-                ('count', models.PositiveIntegerField()),
-                ('since', models.DateTimeField()),
-                ('reason', models.CharField(choices=[('no_worker', 'No Worker'), ('worker_stopped', 'Worker Stopped'), ('worker_lost', 'Worker Lost')], max_length=20)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='unserved', to='runs.run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("queue", models.CharField(max_length=50)),
+                ("count", models.PositiveIntegerField()),
+                ("since", models.DateTimeField()),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("no_worker", "No Worker"),
+                            ("worker_stopped", "Worker Stopped"),
+                            ("worker_lost", "Worker Lost"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="unserved", to="runs.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['queue'],
-                'constraints': [models.UniqueConstraint(fields=('run', 'queue'), name='unserved_once_a_run')],
+                "ordering": ["queue"],
+                "constraints": [models.UniqueConstraint(fields=("run", "queue"), name="unserved_once_a_run")],
             },
         ),
     ]

@@ -30,12 +30,13 @@ class Command(BaseCommand):
         os.environ["WORKER_SLOT"] = options["name"]
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+        from chainlets.runtime.gpus import gpus
         from webapp.catalog.services import loaded_chains
         from webapp.celery import app, doorbell, matching
         from webapp.fleet import hardware
 
         patterns = [part.strip() for part in options["queues"].split(",") if part.strip()]
-        patterns = patterns or ["cpu", *(["gpu.any", hardware.detect()] if hardware.has_gpu() else [])]
+        patterns = patterns or ["cpu", *hardware.queues(gpus())]
         app.patterns = patterns
 
         def ready(sender: Any, **_: Any) -> None:
