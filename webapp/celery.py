@@ -23,6 +23,7 @@ from django.conf import settings
 from chainlets.runtime import tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
+from chainlets.runtime.measuring import ThisMachine
 from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.store import WorkerIdentity
 from webapp.catalog.services import loaded_chains, loader
@@ -79,6 +80,7 @@ class ChainletsCelery(Celery):
             sockets=lambda invocation: worker_socket(url=settings.REDIS_URL, conversation=invocation),
             secrets=secrets(),
             on_tick=self.learn_chains,
+            machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )
         doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)

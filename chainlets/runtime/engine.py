@@ -32,6 +32,7 @@ from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
 from chainlets.runtime.loops import UserLoops, end_loop
+from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
 from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
@@ -61,6 +62,7 @@ class Surroundings:
         on_tick: called about every two seconds, for instance to look for new chains.
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
+        machine: how much memory there is for replicas; without, everything fits.
     """
 
     store: RunStore
@@ -74,6 +76,7 @@ class Surroundings:
     on_tick: Callable[[], None]
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
+    machine: Machine | None = None
 
 
 class Mailbox(Protocol):
@@ -105,6 +108,7 @@ class Engine:
             secrets=surroundings.secrets,
             data_dir=surroundings.data_dir,
             services=surroundings.services,
+            machine=surroundings.machine,
         )
         self._serving: set[UUID] = set()
         self._again: set[UUID] = set()
@@ -252,6 +256,7 @@ class Engine:
             if again:
                 self._begin(replica, invocation_id, on_wait, on_done)
             else:
+                replica.use.end()
                 on_done()
 
         Serving(
@@ -271,7 +276,7 @@ class Engine:
         on_done: Callable[[], None],
     ) -> None:
         try:
-            replica = await self._replicas.get(chain, descriptor)
+            replica = await self._replicas.take(chain, descriptor)
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
             failed = error
         else:
