@@ -30,6 +30,7 @@ _Key = tuple[str, str, str]
 _BUILDS = 3  # times that a replica is built before it is given up as unhealthy
 _HEALTH_EVERY_S = 10.0
 _HEALTH_ANSWER_S = 30.0
+_LONG_S = 0.5  # a build that takes so long is worth a call's way to another worker
 
 
 class Slots:
@@ -68,6 +69,7 @@ class Replica:
     instance: ChainletBase
     method: Callable[..., Any]
     slots: Slots
+    built_in_s: float = 0.0
     use: Use = field(default_factory=Use)
 
 
@@ -138,6 +140,11 @@ class Replicas:
         done.set_result(replica)
         self._building[_key(chain, descriptor)] = done
 
+    def warm(self) -> list[tuple[Chain, ChainletDescriptor]]:
+        """Those that are built and took long to build; for any thread."""
+        built = [replica for pending in list(self._building.values()) if (replica := _done(pending))]
+        return [(one.chain, one.descriptor) for one in built if one.built_in_s >= _LONG_S]
+
     def close(self) -> None:
         """Build nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -184,8 +191,8 @@ class Replicas:
         for attempt in range(_BUILDS):
             started = time.monotonic()
             instance = await loop.run_in_executor(self._threads, self._instantiate, chain, descriptor)
-            replica = _replica(chain, descriptor, instance)
-            log.info("Built %s.%s in %.1f s", *_names(replica), time.monotonic() - started)
+            replica = _replica(chain, descriptor, instance, built_in_s=time.monotonic() - started)
+            log.info("Built %s.%s in %.1f s", *_names(replica), replica.built_in_s)
             if await self._healthy(_key(chain, descriptor), replica):
                 return replica
             log.warning(
@@ -248,10 +255,17 @@ def _close(replica: Replica) -> None:
             log.exception("%s.%s could not be closed", *_names(replica))
 
 
-def _replica(chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> Replica:
-    method = getattr(type(instance), descriptor.endpoint.method).__get__(instance)
-    slots = Slots(descriptor.compute.concurrency)
-    return Replica(chain=chain, descriptor=descriptor, instance=instance, method=method, slots=slots)
+def _replica(
+    chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase, *, built_in_s: float = 0.0
+) -> Replica:
+    return Replica(
+        chain=chain,
+        descriptor=descriptor,
+        instance=instance,
+        method=getattr(type(instance), descriptor.endpoint.method).__get__(instance),
+        slots=Slots(descriptor.compute.concurrency),
+        built_in_s=built_in_s,
+    )
 
 
 def _key(chain: Chain, descriptor: ChainletDescriptor) -> _Key:

@@ -107,7 +107,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerIdentity:
-    """A worker process: unique name, the slot it fills on its machine, and what it serves."""
+    """A worker process: unique name, the slot it fills on its machine, what it serves, and what it has built.
+
+    Attributes:
+        warm: names of the tasks whose chainlets are built and took long to build.
+    """
 
     name: str
     slot: str
@@ -115,6 +119,7 @@ class WorkerIdentity:
     pid: int
     hardware: str
     queues: tuple[str, ...]
+    warm: tuple[str, ...] = ()
 
 
 class FenceLostError(Exception):

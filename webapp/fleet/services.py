@@ -35,10 +35,10 @@ def worker_joins(*, identity: WorkerIdentity, now: datetime) -> list[str]:
 
 
 def worker_beats(*, identity: WorkerIdentity, now: datetime) -> None:
-    """Note that a worker lives, with the queues it serves by now."""
+    """Note that a worker lives, with the queues it serves and the chainlets it has built by now."""
     # A worker that was thought lost and is not, for it beats, is live again.
     Worker.objects.filter(name=identity.name).update(
-        heartbeat_at=now, state=WorkerState.LIVE, queues=list(identity.queues)
+        heartbeat_at=now, state=WorkerState.LIVE, queues=list(identity.queues), warm=list(identity.warm)
     )
 
 
