@@ -29,7 +29,8 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     hardware = models.CharField(max_length=50)
     queues = models.JSONField(default=list)
-    warm = models.JSONField(default=list)
+    # A default in the database too, for workers of the release before.
+    warm = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
     state = models.CharField(max_length=10, choices=WorkerState.choices, default=WorkerState.LIVE)
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
