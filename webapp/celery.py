@@ -41,6 +41,7 @@ class ChainletsCelery(Celery):
     """Celery, knowing the chains and how to make an engine for a worker."""
 
     patterns: Sequence[str] = ()
+    slots: int = 1
     consumer: Any = None
     engine: Engine | None = None
 
@@ -72,6 +73,7 @@ class ChainletsCelery(Celery):
             pid=os.getpid(),
             hardware=hardware.detect(),
             queues=tuple(queue for queue in self.amqp.queues.consume_from if queue != own),
+            slots=self.slots,
         )
         settings.FILES_DIR.mkdir(parents=True, exist_ok=True)
         surroundings = Surroundings(

@@ -107,7 +107,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerIdentity:
-    """A worker process: unique name, the slot it fills on its machine, what it serves, and what it has built.
+    """A worker process: unique name, the slot it fills on its machine, what it serves, and how much at a time.
 
     Attributes:
         warm: names of the tasks whose chainlets are built and took long to build.
@@ -119,6 +119,7 @@ class WorkerIdentity:
     pid: int
     hardware: str
     queues: tuple[str, ...]
+    slots: int = 1
     warm: tuple[str, ...] = ()
 
 

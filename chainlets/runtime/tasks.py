@@ -53,12 +53,13 @@ def register(app: Celery, chain: Chain) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Bell:
-    """Work waits on a queue."""
+    """Work waits on a queue; "high", "normal" or "low" says who is first."""
 
     chain: str
     chainlet: str
     queue: str
     invocation_id: UUID
+    priority: str = "normal"
 
 
 class BellFounder:

@@ -16,11 +16,16 @@ class Nap(chains.ChainletBase):
     """Sleeps until it is over or woken."""
 
     async def run_remote(self, seconds: float, ledger: str) -> None:
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            note(ledger, "woken")
-            raise
+        await nap(seconds, ledger)
+
+
+async def nap(seconds: float, ledger: str) -> None:
+    """Sleep, and note it if the sleep is cut short."""
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        note(ledger, "woken")
+        raise
 
 
 class Leaf(chains.ChainletBase):
@@ -104,6 +109,8 @@ class Again(chains.ChainletBase):
         note(ledger, "again")
         if way == "nap":
             await self._nap.run_remote(60, ledger)
+        if way == "rest":
+            await nap(60, ledger)
         if way == "cached":
             return [await self._cached.run_remote(number, ledger) for number in (1, 2)]
         if way == "file":

@@ -10,6 +10,7 @@ from tests.harness import wait_until
 from tests.integration.web import make_run
 from webapp.runs import clock
 from webapp.runs.deadlines import end_overdue
+from webapp.runs.doorbell import Mail, doorbell
 from webapp.runs.models import Event, Invocation, Run, State
 from webapp.runs.services import resume_run
 from webapp.runs.store import DatabaseRunStore
@@ -63,8 +64,9 @@ def test_a_run_that_is_late_fails_within_a_second_and_stops_all_its_work(whole, 
 
 
 @pytest.mark.timeout(120)
-def test_the_worker_of_a_late_call_is_told_at_once(whole, tmp_path):
-    run_id = start(whole, tmp_path, chain="again", way="nap", deadline_s=1.5)["id"]
+@pytest.mark.parametrize("way", ["nap", "rest"])  # a call of the entrypoint's, and itself
+def test_the_worker_of_a_late_call_is_told_at_once(whole, tmp_path, way):
+    run_id = start(whole, tmp_path, chain="again", way=way, deadline_s=1.5)["id"]
     whole.wait_run(run_id, timeout=20)
 
     wait_until(lambda: "woken" in lines(tmp_path), timeout=1, what="the call to be cancelled")
@@ -128,6 +130,35 @@ def test_a_sweep_is_one_question_and_touches_only_what_is_late(alice, django_ass
     assert late.invocations.get().state == State.FAILED
     assert not Event.objects.filter(run_id__in=kept).exists()
     assert resume_run(run=late, by="ann").deadline_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_executes_something_of_a_late_run_is_told(alice, monkeypatch):
+    run = make_run(alice, state=State.RUNNING, deadline_at=clock.now())
+    run.invocations.update(worker="w1", attempt=1)
+    root = run.invocations.get()
+    below = [
+        Invocation.objects.create(
+            run=run,
+            parent=root,
+            chainlet="Leaf",
+            queue="cpu",
+            input={},
+            input_hash="1",
+            state=state,
+            worker=worker,
+        )
+        for state, worker in [("running", "w2"), ("queued", ""), ("succeeded", "w3")]
+    ]
+    heard = []
+    monkeypatch.setattr(doorbell, "send", heard.extend)
+
+    assert end_overdue(clock.now()) == 1
+
+    told = {(mail.worker, mail.invocation_id) for mail in heard if isinstance(mail, Mail)}
+    assert told == {("w1", root.id), ("w2", below[0].id)}
+    states = Invocation.objects.filter(parent=root).order_by("created_at").values_list("state", flat=True)
+    assert list(states) == ["cancelled", "cancelled", "succeeded"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -125,7 +125,7 @@ def test_with_another_input_only_calls_that_get_another_input_are_made(whole, le
         ("factor = 2", "factor = 3", ["group", "group", "last", "leaf", "leaf", "leaf", "leaf"], [3, 15]),
         ("return sum(", "return 1 + sum(", ["group", "group", "last"], [3, 11]),
         ("return numbers\n", "return numbers[::-1]\n", ["last"], [10, 2]),
-        ('note(ledger, "woken")', 'note(ledger, "woke")', [], [2, 10]),
+        ("await nap(seconds, ledger)", "await nap(seconds / 2, ledger)", [], [2, 10]),
     ],
 )
 def test_after_a_change_of_code_what_the_change_touches_runs_again(

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from webapp.files.models import File
 from webapp.runs.deadlines import MOST_S
-from webapp.runs.models import Attempt, Event, Invocation, Run, WhyUnserved
+from webapp.runs.models import Attempt, Event, Invocation, Priority, Run, WhyUnserved
 from webapp.runs.reading import error_text
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -137,6 +137,7 @@ class RunShape(serializers.ModelSerializer[Run]):
             "started_at",
             "ended_at",
             "deadline_at",
+            "priority",
             "rerun_of",
             "url",
             "files",
@@ -189,6 +190,11 @@ class NewRunShape(serializers.Serializer[Any]):
         allow_null=True,
         default=None,
         help_text="Seconds from now after which the run fails if it has not ended. No limit by default.",
+    )
+    priority = serializers.ChoiceField(
+        choices=Priority.values,
+        default=Priority.NORMAL,
+        help_text="Whose calls are taken first where several wait. Only staff may ask for `high`.",
     )
 
 

@@ -28,6 +28,7 @@ def worker_joins(*, identity: WorkerIdentity, now: datetime) -> list[str]:
         pid=identity.pid,
         hardware=identity.hardware,
         queues=list(identity.queues),
+        slots=identity.slots,
         started_at=now,
         heartbeat_at=now,
     )
@@ -77,6 +78,12 @@ def why_unserved(queues: Collection[str]) -> dict[str, str]:
         for queue in worker.queues:
             last.setdefault(queue, f"worker_{worker.state}")
     return {queue: last.get(queue, "no_worker") for queue in queues}
+
+
+def slots_on(queue: str) -> int:
+    """Calls that live workers of a queue execute at a time, all together."""
+    found = Worker.objects.filter(state=WorkerState.LIVE).values_list("queues", "slots")
+    return sum(slots for queues, slots in found if queue in queues)
 
 
 def _alive(pid: int) -> bool:

@@ -18,10 +18,10 @@ from chainlets.runtime.journal import input_hash
 from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.services import handle
-from webapp.runs import clock
+from webapp.runs import clock, sharing
 from webapp.runs.deadlines import deadline
 from webapp.runs.errors import IdempotencyConflict, InputInvalid, UnknownChain
-from webapp.runs.models import Run
+from webapp.runs.models import Priority, Run
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import working_on
 
@@ -40,6 +40,7 @@ class Order:
         chain: its name.
         input: arguments of the entrypoint by name; a file is the id of an upload.
         title: for people; the first file's name if empty.
+        priority: "high", "normal" or "low".
         deadline_s: seconds from now after which it fails if it has not ended.
         idempotency_key: the same key with the same request gives the first run again.
         request: what makes two requests the same.
@@ -50,6 +51,7 @@ class Order:
     chain: str
     input: JsonObject
     title: str = ""
+    priority: str = Priority.NORMAL
     deadline_s: float | None = None
     idempotency_key: str | None = None
     request: tuple[Any, ...]
@@ -97,6 +99,7 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
         input=order.input,
         idempotency_key=order.idempotency_key,
         input_digest=digest,
+        priority=order.priority,
         deadline_at=deadline(clock.now(), order.deadline_s),
     )
     root = uuid4()
@@ -137,13 +140,12 @@ def _announce(run: Run, root_id: UUID, loaded: Chain, arguments: JsonObject, mor
                 code=loaded.codes[entrypoint.name],
                 fleet_limit=entrypoint.cls.remote_config.options.fleet_concurrency_limit,
                 available_at=work.now,
-                rung_at=work.now,
                 created_at=work.now,
             )
         )
         work.event(run.id, "run.created", {**created, **told(run.deadline_at), **more})
         work.event(run.id, "invocation.queued", queued, invocation=root.id)
-        work.ring(root)
+        sharing.enter(work, root)
 
 
 def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:

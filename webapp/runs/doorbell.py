@@ -26,6 +26,7 @@ from django.conf import settings
 from chainlets.runtime import tasks
 from chainlets.runtime.mailbox import EXPIRES_S, mailbox_key
 from chainlets.runtime.tasks import Bell
+from chainlets.runtime.transport import PRIORITIES, list_name
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +161,9 @@ def _ring(client: redis.Redis, founder: tasks.BellFounder, messages: Sequence[Me
         if isinstance(message, Mail):
             mail[mailbox_key(message.worker)].append(str(message.invocation_id))
         elif isinstance(message, Bell):
-            bells[f"{settings.BROKER_PREFIX}{message.queue}"].append(founder.message(message))
+            bells[f"{settings.BROKER_PREFIX}{list_name(message.queue, message.priority)}"].append(
+                founder.message(message)
+            )
     with client.pipeline(transaction=False) as pipe:
         for key, texts in bells.items():
             pipe.lpush(key, *texts)
@@ -182,8 +185,10 @@ def queue_lengths(queues: list[str]) -> dict[str, int]:
     client = redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2)
     with client, client.pipeline(transaction=False) as pipe:
         for name in queues:
-            pipe.llen(f"{settings.BROKER_PREFIX}{name}")
-        return dict(zip(queues, pipe.execute(), strict=True))
+            for priority in PRIORITIES:
+                pipe.llen(f"{settings.BROKER_PREFIX}{list_name(name, priority)}")
+        lengths = iter(pipe.execute())
+    return {name: sum(next(lengths) for _ in PRIORITIES) for name in queues}
 
 
 async def _tell(run_id: UUID, seq: int) -> None:

@@ -50,3 +50,10 @@ class ChainNotStreaming(WebappError):
 
     status = 409
     code = "chain_not_streaming"
+
+
+class PriorityRefused(WebappError):
+    """Only staff may start runs of high priority. Ask for `normal` or `low`."""
+
+    status = 403
+    code = "priority_refused"

@@ -41,6 +41,14 @@ class Reuse(models.TextChoices):
     NOTHING = "nothing"
 
 
+class Priority(models.TextChoices):
+    """Whose calls are taken first, where several wait on a queue."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
 class Run(models.Model):
     """One execution of a chain with one input.
 
@@ -50,6 +58,8 @@ class Run(models.Model):
         progress: the last progress event, {done, total, message}.
         last_seq: number of the newest event; grows by one with each.
         deadline_at: when it fails if it has not ended by then.
+        priority: its calls are taken before those of lower priority, and after those of a higher one.
+        bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
         rerun_of: the run that this one repeats; it may have been deleted since.
     """
 
@@ -71,6 +81,12 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    priority = models.CharField(
+        max_length=6, choices=Priority.choices, default=Priority.NORMAL, db_default=Priority.NORMAL
+    )
+    bells = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), editable=False, blank=True
+    )
     rerun_of = models.UUIDField(null=True, blank=True, editable=False)
     reuse = models.CharField(max_length=7, choices=Reuse.choices, default=Reuse.CACHE, db_default=Reuse.CACHE)
 
@@ -112,7 +128,7 @@ class Invocation(models.Model):
         cache_s: seconds for which the result may serve other runs; none if not, or if it came from one.
         lease_expires_at: until when `worker` holds it; renewed while it lives.
         available_at: not to be started before.
-        rung_at: when a bell was last sent to its queue.
+        rung_at: when a bell was last sent to its queue; none while it is held back, or not due.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from django.db.models import Subquery
 
@@ -12,6 +13,8 @@ from webapp.files.sharing import SharedFiles
 from webapp.runs.models import Invocation, KeptCall, Reuse, Run, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
+
+_known: WeakKeyDictionary[Workset, dict[UUID, KeptCall | None]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ def taken_over(work: Workset, row: CallRow) -> bool:
     """End a new call with what another run got for it, if there is such a result; whether there was one."""
     reuse = work.run(row.run_id).reuse
     if reuse == Reuse.KEPT:
-        found = _kept(row)
+        found = _kept(work, row)
     elif reuse == Reuse.CACHE and row.cache_s is not None:
         found = _cached(work, row)
     else:
@@ -44,9 +47,15 @@ def taken_over(work: Workset, row: CallRow) -> bool:
     return True
 
 
-def _kept(row: CallRow) -> Earlier | None:
-    found = KeptCall.objects.filter(id=row.id, run_id=row.run_id).first()
-    if found is None:
+def _kept(work: Workset, row: CallRow) -> Earlier | None:
+    known = _known.setdefault(work, {})
+    if row.id not in known:
+        # What else this transaction does not find will be asked for next: one question for all.
+        ids = [row.id, *work.missing()]
+        known.update(dict.fromkeys(ids))
+        known.update(KeptCall.objects.in_bulk(ids))
+    found = known[row.id]
+    if found is None or found.run_id != row.run_id:
         return None
     return Earlier(result=found.result, run=found.from_run, invocation=found.from_invocation)
 

@@ -17,20 +17,33 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(kw_only=True, slots=True)
 class RunRow:
-    """A run, its row taken for this transaction."""
+    """A run, its row taken for this transaction.
+
+    Attributes:
+        bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
+    """
 
     id: UUID
     chain_id: int
     state: State
+    owner_id: int
     reuse: str
+    priority: str
+    bells: dict[str, tuple[int, bool]]
     last_seq: int
     warnings: list[str]
     started_at: datetime | None
     changed: dict[str, Any] = field(default_factory=dict)
+    rang: bool = False
 
     def change(self, **values: Any) -> None:
         """Set columns."""
         _set(self, values)
+
+    def set_bells(self, queue: str, out: int, *, held: bool) -> None:
+        """Note how many bells it has out on a queue, and whether calls are held back."""
+        self.bells[queue] = (out, held)
+        self.rang = True
 
 
 @dataclass(kw_only=True, slots=True)

@@ -12,8 +12,8 @@ from webapp.files.services import delete_file, delete_files_of, file_ids_in
 from webapp.runs import transitions
 from webapp.runs.accepting import JsonObject, Order, StartedRun, accept, told
 from webapp.runs.deadlines import deadline
-from webapp.runs.errors import RunAlreadyFinal, RunNotResumable
-from webapp.runs.models import OPEN, Event, Run, State
+from webapp.runs.errors import PriorityRefused, RunAlreadyFinal, RunNotResumable
+from webapp.runs.models import OPEN, Event, Priority, Run, State
 from webapp.runs.workset import working_on
 
 
@@ -23,6 +23,7 @@ def start_run(
     chain: str,
     input: JsonObject,
     title: str = "",
+    priority: str = Priority.NORMAL,
     deadline_s: float | None = None,
     idempotency_key: str | None = None,
 ) -> StartedRun:
@@ -33,6 +34,7 @@ def start_run(
         chain: its name.
         input: arguments of the entrypoint by name; a file is the id of an upload.
         title: for people; the first file's name if empty.
+        priority: "high", "normal" or "low".
         deadline_s: seconds from now after which it fails if it has not ended.
         idempotency_key: the same key with the same request gives the first run again.
 
@@ -40,13 +42,17 @@ def start_run(
         UnknownChain: there is none of that name.
         InputInvalid: by field, what does not fit.
         IdempotencyConflict: the key was used for another request.
+        PriorityRefused: only staff may go before everyone else.
     """
-    more = [deadline_s] if deadline_s is not None else []
+    if priority == Priority.HIGH and not user.is_staff:
+        raise PriorityRefused
+    more = [value for value in (deadline_s, priority) if value not in (None, Priority.NORMAL)]
     order = Order(
         user=user,
         chain=chain,
         input=input,
         title=title,
+        priority=priority,
         deadline_s=deadline_s,
         idempotency_key=idempotency_key,
         request=(chain, input, title, *more),

@@ -14,7 +14,7 @@ from chainlets.runtime import store as engine
 from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
 from webapp.files.services import delete_scratch
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
-from webapp.runs import columns, transitions
+from webapp.runs import columns, sharing, transitions
 from webapp.runs.models import Event, Invocation, State
 from webapp.runs.reuse import taken_over
 from webapp.runs.rows import CallRow, as_text, from_text
@@ -73,7 +73,7 @@ class DatabaseRunStore:
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
             work.event(row.run_id, "invocation.queued", data, invocation=row.id)
             if not taken_over(work, row):
-                work.ring(row)
+                sharing.enter(work, row)
         elif row.state == State.SUCCEEDED:
             work.event(row.run_id, "invocation.kept", invocation=row.id)
         elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
@@ -241,8 +241,7 @@ def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
         cache_s=call.cache_s,
         caller_round=caller.round,
         caller_worker=caller.worker,
-        available_at=work.now,
-        rung_at=work.now,
+        available_at=work.moment(),
         created_at=work.now,
     )
 

@@ -13,7 +13,7 @@ from chainlets.failure import Failure
 from chainlets.retrying import GiveUp, after_failure
 from chainlets.runtime.store import Fence, WorkerIdentity
 from chainlets.runtime.transitions import after_death
-from webapp.runs import limits
+from webapp.runs import limits, sharing
 from webapp.runs.models import OPEN, AttemptState, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
@@ -38,6 +38,7 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
         return False  # what a run leaves open ends with it, so this is a row that nobody needs
     if not limits.has_room(work, row):
         return False  # rung again as soon as one of its kind ends
+    sharing.leave(work, row)
     row.change(
         state=State.RUNNING,
         attempt=row.attempt + 1,
@@ -49,6 +50,7 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
         error=None,
     )
     work.begin_attempt(row, worker=worker.name, hardware=worker.hardware)
+    sharing.top_up(work, run_id=row.run_id, queue=row.queue)
     run = work.run(row.run_id)
     if row.parent_id is None and run.state == State.QUEUED:
         run.change(state=State.RUNNING, started_at=run.started_at or work.now)
@@ -139,6 +141,8 @@ def cancel_tree(work: Workset, rows: Iterable[CallRow]) -> None:
     while level:
         for row in level:
             was_running = row.state == State.RUNNING
+            if not was_running:
+                sharing.leave(work, row)
             error = as_text(_failure(row, "CallCancelled", f"`{row.chainlet}` was cancelled."))
             row.change(state=State.CANCELLED, error=error, **_ended(work))
             if was_running:
@@ -146,6 +150,8 @@ def cancel_tree(work: Workset, rows: Iterable[CallRow]) -> None:
                 work.mail(row.worker, row.id)
             work.event(row.run_id, "invocation.cancelled", {"attempt": row.attempt}, invocation=row.id)
             limits.ring_next(work, row)
+        for run_id, queue in {(row.run_id, row.queue) for row in level}:
+            sharing.top_up(work, run_id=run_id, queue=queue)
         # Calls of an invocation that ended by itself were settled then; so follow only what ends now.
         level = [child for row in level for child in work.open_calls_of(row.id)]
 
@@ -171,11 +177,13 @@ def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = Tr
         waiting=False,
         lease_expires_at=None,
         available_at=work.now + timedelta(seconds=delay_s),
-        rung_at=work.now if bell else None,
+        rung_at=None,
         **changes,
     )
     if bell:
-        work.ring(row)
+        sharing.enter(work, row)
+    else:
+        sharing.hold(work, row)
 
 
 def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ values; no statement is sent for a single call where one for all calls will do.
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,10 @@ _TEXTS = (
     "CASE WHEN self.state IN ('failed', 'cancelled') THEN CAST(self.error AS text) END",
     "(SELECT caller.worker FROM runs_invocation AS caller WHERE caller.id = self.parent_id)",
 )
-_RUN = ("id", "chain_id", "state", "reuse", "last_seq", "warnings", "started_at")
+_MOMENTS = 1000  # more than a transaction has operations
+_RUN = (
+    "id", "chain_id", "owner_id", "state", "reuse", "priority", "last_seq", "warnings", "started_at", "bells",
+)  # fmt: skip
 _NEW_CALL = (
     "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
     "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at", "available_at",
@@ -54,12 +57,18 @@ class Workset:
     def __init__(self) -> None:
         self.now: datetime = clock.now()
         self._link = columns.Link()
+        self._moments = 0
         self._calls: dict[UUID, CallRow | None] = {}
         self._runs: dict[UUID, RunRow | None] = {}
         self._children: dict[UUID, list[UUID]] = {}
         self._attempts: dict[tuple[UUID, int], AttemptRow] = {}
         self._events: list[tuple[UUID, int, datetime, str, UUID | None, str]] = []
         self._messages: list[Message] = []
+
+    def moment(self) -> datetime:
+        """A time a little before the transaction's, later with each call: it keeps calls in the order they were made."""
+        self._moments += 1
+        return self.now + timedelta(microseconds=self._moments - _MOMENTS)
 
     def load(self, ids: Iterable[UUID]) -> None:
         """Read invocations and take their runs; those that are not there are known as missing."""
@@ -78,15 +87,17 @@ class Workset:
         self._hold(wanted, where="id IN ({ids})")
 
     def _hold(self, ids: Collection[UUID], *, where: str) -> None:
-        for id, chain_id, state, reuse, last_seq, warnings, started_at in self._link.select(
-            Run, _RUN, ids, where=where, lock=True
-        ):
+        for row in self._link.select(Run, _RUN, ids, where=where, lock=True):
+            id, chain_id, owner_id, state, reuse, priority, last_seq, warnings, started_at, bells = row
             if self._runs.get(id) is None:
                 self._runs[id] = RunRow(
                     id=id,
                     chain_id=chain_id,
                     state=State(state),
+                    owner_id=owner_id,
                     reuse=reuse,
+                    priority=priority,
+                    bells={queue: (out, held) for queue, (out, held) in from_text(bells).items()},
                     last_seq=last_seq,
                     warnings=from_text(warnings),
                     started_at=started_at,
@@ -96,6 +107,10 @@ class Workset:
         """An invocation; None if there is none."""
         self.load([id])
         return self._calls[id]
+
+    def missing(self) -> list[UUID]:
+        """Invocations that were looked for and are not there; those about to be recorded are among them."""
+        return [id for id, row in self._calls.items() if row is None]
 
     def find_run(self, id: UUID) -> RunRow | None:
         """A run; None if it was deleted."""
@@ -183,7 +198,15 @@ class Workset:
     def ring(self, row: CallRow) -> None:
         """Tell the workers of an invocation's queue, once this transaction is committed."""
         chain = self.chain_of(row)
-        self._messages.append(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
+        self._messages.append(
+            Bell(
+                chain=chain,
+                chainlet=row.chainlet,
+                queue=row.queue,
+                invocation_id=row.id,
+                priority=self.run(row.run_id).priority,
+            )
+        )
 
     def mail(self, worker: str, invocation_id: UUID, *, ended: bool = False) -> None:
         """Tell a worker that an invocation it holds, or waits for, has changed or `ended`; once this is committed."""
@@ -209,6 +232,10 @@ class Workset:
         )
         self._attempts = {}
         self._link.insert(Event, _NEW_EVENT, self._events)
+        for run in self._runs.values():
+            if run is not None and run.rang:
+                run.changed["bells"] = as_text(run.bells)
+                run.rang = False
         runs = [run for run in self._runs.values() if run is not None and run.changed]
         self._link.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
         for run in runs:

@@ -25,8 +25,8 @@ def test_a_run_is_accepted_and_shown(api, alice):
     run = response.json()
     assert set(run) == {
         *("id", "chain", "version", "state", "title", "input", "output", "error", "progress", "warnings"),
-        *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "deadline_at", "rerun_of"),
-        *("url", "files"),
+        *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "deadline_at", "priority"),
+        *("rerun_of", "url", "files"),
     }
     assert (run["chain"], run["version"], run["state"], run["title"]) == ("hello", 1, "queued", "greet")
     assert run["input"] == HELLO["input"]
@@ -57,6 +57,7 @@ def test_input_files_are_shown_with_the_run(api, alice, files_dir):
         ({"chain": "hello", "input": {"names": ["Ada"], "shout": True}}, 422, "shout"),
         ({"chain": "hello", "input": {"names": ["a\x00"]}}, 422, "input.names.0"),
         ({"chain": "hello", "input": {"names": []}, "title": "x" * 300}, 422, "title"),
+        ({"chain": "hello", "input": {"names": []}, "priority": "urgent"}, 422, "priority"),
         ({"chain": "transcribe", "input": {"audio": "x"}}, 422, "audio"),
         ({"chain": "transcribe", "input": {"audio": "file:/etc/passwd"}}, 422, "audio"),
         ({"chain": "transcribe", "input": {"audio": "http://127.0.0.1/a.wav"}}, 422, "audio"),
@@ -75,6 +76,16 @@ def test_bad_input_is_refused_in_words_and_leaves_nothing(api, body, status, fie
     assert field is None or field in told["errors"], told
     assert not Run.objects.exists()
     assert not Event.objects.exists()
+
+
+def test_only_staff_go_before_everyone_else(api, alice):
+    answer = start(api, {**HELLO, "priority": "high"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "priority_refused")
+    assert not Run.objects.exists()
+    assert start(api, {**HELLO, "priority": "low"}).json()["priority"] == "low"
+    alice.is_staff = True
+    alice.save()
+    assert start(api, {**HELLO, "priority": "high"}).json()["priority"] == "high"
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,24 @@ def test_a_kept_call_stands_only_in_its_own_run(house):
     assert (again.state, again.result) == (State.SUCCEEDED, [1])
 
 
+def test_many_kept_calls_are_looked_up_with_one_question(house):
+    root = house.running_root()
+    Run.objects.filter(id=root.run_id).update(reuse=Reuse.KEPT)
+    calls = [new_call() for _ in range(20)]
+    KeptCall.objects.bulk_create(
+        KeptCall(id=call.id, run_id=root.run_id, result=n, from_run=root.run_id, from_invocation=call.id)
+        for n, call in enumerate(calls[:15])
+    )
+    with CaptureQueriesContext(connection) as asked:
+        about = [root.fence.invocation_id, *(call.id for call in calls)]
+        with house.store.atomic(about):
+            outcomes = [house.store.open_call(parent=root.fence, call=call) for call in calls]
+
+    assert [outcome.result for outcome in outcomes] == [*range(15), *[None] * 5]
+    assert [outcome.state for outcome in outcomes[15:]] == [State.QUEUED] * 5
+    assert len([q["sql"] for q in asked if "runs_keptcall" in q["sql"]]) == 1
+
+
 def stored(house, files_dir, *, run_id, keep=True):
     path = files_dir / "words"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
         patterns = [part.strip() for part in options["queues"].split(",") if part.strip()]
         patterns = patterns or ["cpu", *hardware.queues(gpus())]
-        app.patterns = patterns
+        app.patterns, app.slots = patterns, options["concurrency"]
 
         def ready(sender: Any, **_: Any) -> None:
             app.consumer = sender

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs", "0005_reuse"),
+        ("runs", "0006_priority_and_bells"),
     ]
 
     operations = [
