@@ -8,6 +8,7 @@ ChainletsError
 ├─ ChainsDeploymentError                   a chain cannot be put where it was asked to be
 ├─ CallError                               a dependency failed: .failure says where and why
 │  ├─ GenericRemoteException               its own class does not exist in this process
+│  ├─ DeadlineExceeded                     its run had to end by a time and did not; never retried
 │  └─ WorkerLost                           its workers died too often; never retried
 ├─ StreamCut (is a ValueError)             a structured stream ended in the middle; made by `chainlets.streaming`
 └─ StoreUnavailable                        nothing was written; the same call may be made again
@@ -90,6 +91,12 @@ class WorkerLost(CallError):
 
 class CallCancelled(CallError):
     """The called chainlet was cancelled, by a person or because its run had ended."""
+
+    retryable = False
+
+
+class DeadlineExceeded(CallError):
+    """The run had to end by a certain time, and did not."""
 
     retryable = False
 

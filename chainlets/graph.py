@@ -16,6 +16,7 @@ from chainlets.describe import ChainletDescriptor, dependencies_of, inspect_clas
 from chainlets.endpoint import Shape
 from chainlets.errors import ChainsUsageError
 from chainlets.faults import Fault, FaultKind, Faults, place, raise_faults
+from chainlets.own_code import code_digests
 
 
 class Node(BaseModel):
@@ -45,12 +46,14 @@ class Chain:
         name: as given to `mark_entrypoint`, else the name of the entrypoint's class.
         chainlets: descriptors by chainlet name, the entrypoint first.
         digest: changes when the source of any of its modules changes.
+        codes: by chainlet name, a digest that changes when its results might; see `own_code`.
     """
 
     name: str
     entrypoint: ChainletDescriptor
     chainlets: Mapping[str, ChainletDescriptor]
     digest: str
+    codes: Mapping[str, str]
 
     @property
     def description(self) -> str:
@@ -109,6 +112,7 @@ def chain_from(entrypoint: type[ChainletBase]) -> Chain:
         entrypoint=found[entrypoint.__name__],
         chainlets=found,
         digest=_digest(seen),
+        codes=code_digests(found),
     )
 
 

@@ -102,7 +102,7 @@ def postgres(folder: Path) -> Iterator[str]:
         ready = [str(POSTGRES / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         wait_until(
             lambda: subprocess.run(ready, check=False).returncode == 0,
-            timeout=20,
+            timeout=60,
             what="PostgreSQL to answer",
         )
         yield f"postgres://chainlets@127.0.0.1:{port}/postgres"

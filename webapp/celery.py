@@ -24,11 +24,12 @@ from django.conf import settings
 from chainlets.runtime import remote_control, tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
+from chainlets.runtime.measuring import ThisMachine
 from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.store import WorkerIdentity
 from chainlets.runtime.tasks import Bell
 from webapp.catalog.services import loaded_chains, loader
-from webapp.fleet import hardware
+from webapp.fleet import hardware, warm
 from webapp.runs.doorbell import doorbell
 from webapp.runs.revoking import cancel_invocations
 from webapp.runs.run_files import RunFiles
@@ -42,6 +43,7 @@ class ChainletsCelery(Celery):
     """Celery, knowing the chains and how to make an engine for a worker."""
 
     patterns: Sequence[str] = ()
+    slots: int = 1
     consumer: Any = None
     engine: Engine | None = None
 
@@ -52,6 +54,8 @@ class ChainletsCelery(Celery):
             tasks.register(self, chain)
         if self.consumer is None or self.engine is None:
             return
+        built = tuple(tasks.task_name(chain.name, chainlet.name) for chain, chainlet in self.engine.warm())
+        self.engine.identity = replace(self.engine.identity, warm=built)
         served = self.engine.identity.queues
         new = [queue for queue in matching(self.patterns, loaded.queues) if queue not in served]
         if new:
@@ -63,13 +67,15 @@ class ChainletsCelery(Celery):
         """The engine of a worker process."""
         slot = os.environ.get("WORKER_SLOT", "worker")
         host = socket.gethostname()
+        own = warm.own_queue(slot=slot, host=host)
         identity = WorkerIdentity(
             name=f"{slot}@{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             slot=slot,
             host=host,
             pid=os.getpid(),
             hardware=hardware.detect(),
-            queues=tuple(self.amqp.queues.consume_from),
+            queues=tuple(queue for queue in self.amqp.queues.consume_from if queue != own),
+            slots=self.slots,
         )
         settings.FILES_DIR.mkdir(parents=True, exist_ok=True)
         surroundings = Surroundings(
@@ -82,17 +88,31 @@ class ChainletsCelery(Celery):
             sockets=lambda invocation: worker_socket(url=settings.REDIS_URL, conversation=invocation),
             secrets=secrets(),
             on_tick=self.learn_chains,
+            passed_on=self.passed_on,
+            machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )
+        doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)
         return self.engine
 
     def ring(self, bell: Bell) -> None:
         """Put a bell into its queue, behind those that are there."""
-        doorbell.send(bell)
+        doorbell.send([bell])
 
     def cancel_invocations(self, ids: Collection[UUID]) -> set[str]:
         """Cancel calls of chainlets that remote control revokes; those of the ids that are such calls."""
         return {str(id) for id in cancel_invocations(ids, by="remote control")}
+
+    def passed_on(self, chain: str, chainlet: str, invocation_id: UUID) -> bool:
+        """Whether an idle worker that has a chainlet built has taken a call of it in our place."""
+        assert self.engine is not None
+        return warm.passed_on(
+            chain=chain,
+            chainlet=chainlet,
+            invocation_id=invocation_id,
+            worker=self.engine.identity,
+            ring=lambda bell: doorbell.send([bell]),
+        )
 
     def preload(self, engine: Engine) -> None:
         """Build what the settings ask for and this worker serves; end the process if that fails."""

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from uuid import UUID
 
@@ -66,9 +66,9 @@ class OpenCalls:
         if parent.ending:
             return  # the next attempt of the parent will join it
         fence = parent.claim.fence
-        self._committer.submit(
+        self._committer.hand_over(
             lambda store: store.cancel_call(parent=fence, invocation_id=call.id),
-            about=(fence.invocation_id, call.id),
+            (fence.invocation_id, call.id),
         )
 
     def look(self, ids: Collection[UUID] | None = None) -> None:
@@ -77,11 +77,11 @@ class OpenCalls:
             wanted = [i for i in (self._waiters if ids is None else ids) if i in self._waiters]
             streams = [i for i in wanted if i in self._feeds]
         for invocation_id in streams:
-            self._read(invocation_id)
+            self._read(invocation_id, then=lambda: None)
         if wanted:
             self._reader.submit(self._store.outcomes, ids=wanted).add_done_callback(self._looked)
 
-    def _read(self, invocation_id: UUID) -> None:
+    def _read(self, invocation_id: UUID, *, then: Callable[[], None]) -> None:
         """Fetch what a stream has given since the last time."""
         with self._lock:
             feeds = list(self._feeds.get(invocation_id, ()))
@@ -91,21 +91,24 @@ class OpenCalls:
             if done.exception() is None:
                 for feed in feeds:
                     feed.feed(done.result())
+            then()
 
         read_now = self._reader.submit(self._store.outputs, invocation_id=invocation_id, after=after)
         read_now.add_done_callback(read)
 
     def _start(self, parent: Execution, call: NewCall) -> None:
         fence = parent.claim.fence
-        opened = self._committer.submit(
-            lambda store: store.open_call(parent=fence, call=call), about=(fence.invocation_id, call.id)
+        self._committer.hand_over(
+            lambda store: store.open_call(parent=fence, call=call),
+            (fence.invocation_id, call.id),
+            lambda outcome, error: self._opened(parent, call.id, outcome, error),
         )
-        opened.add_done_callback(lambda done: self._opened(parent, call.id, done))
 
-    def _opened(self, parent: Execution, call_id: UUID, done: Future[Outcome]) -> None:
-        error = done.exception()
+    def _opened(
+        self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
+    ) -> None:
         if error is None:
-            self.settle(done.result())
+            self.ended(outcome)
             return
         if isinstance(error, FenceLostError):
             parent.cancel(ending=True)
@@ -118,11 +121,21 @@ class OpenCalls:
             log.error("Could not look after open calls: %r", error)
             return
         for outcome in done.result():
-            self.settle(outcome)
+            self.ended(outcome)
 
     def close(self) -> None:
         """Look no more."""
         self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A call has come to an end, and that is committed: answer those who wait for it here."""
+        with self._lock:
+            streamed = outcome.id in self._feeds
+        if streamed and outcome.failure is not None:
+            # What it gave before it failed is to be read first, and all of it.
+            self._read(outcome.id, then=lambda: self.settle(outcome))
+        else:
+            self.settle(outcome)
 
     def settle(self, outcome: Outcome) -> None:
         """Answer those who wait for a call that has come to an end; it must be committed."""

@@ -14,8 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from chainlets.errors import StoreUnavailable
@@ -23,18 +22,19 @@ from chainlets.runtime.store import FenceLostError, RunStore
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+#: Called with an operation's result, or with None and what it failed with.
+Then = Callable[[Any, BaseException | None], None]
 
 _RETRY_S = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Operation:
+class _Operation(NamedTuple):
     run: Callable[[RunStore], Any]
     about: Collection[UUID]
-    future: Future[Any]
+    then: Then
 
 
-_WAKE = _Operation(run=lambda _: None, about=(), future=Future())
+_WAKE = _Operation(run=lambda _: None, about=(), then=lambda _, __: None)
 
 
 class Committer:
@@ -69,12 +69,26 @@ class Committer:
         is part of the next transaction, however many wait: leases must not run out behind a queue.
         """
         future: Future[T] = Future()
-        handed = _Operation(run=operation, about=about, future=future)
+
+        def then(result: Any, error: BaseException | None) -> None:
+            with contextlib.suppress(InvalidStateError):  # whoever asked has gone
+                if error is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(error)
+
         if urgent:
-            self._urgent.append(handed)
-            handed = _WAKE
-        self._waiting.put(handed)
+            self._urgent.append(_Operation(operation, about, then))
+            self._waiting.put(_WAKE)
+        else:
+            self.hand_over(operation, about, then)
         return future
+
+    def hand_over(
+        self, operation: Callable[[RunStore], Any], about: Collection[UUID], then: Then = lambda _, __: None
+    ) -> None:
+        """As `submit`, but `then` hears of it, on this committer's thread: it must be short and must not raise."""
+        self._waiting.put(_Operation(operation, about, then))
 
     def _work(self) -> None:
         stopping = False
@@ -106,16 +120,12 @@ class Committer:
                     for operation in batch:
                         self._commit([operation])
                 else:
-                    with contextlib.suppress(InvalidStateError):
-                        batch[0].future.set_exception(error)
+                    _tell(batch[0], None, error)
                 return
             else:
                 for operation, result in zip(batch, results, strict=True):
-                    with contextlib.suppress(InvalidStateError):  # whoever asked has gone
-                        if isinstance(result, FenceLostError):
-                            operation.future.set_exception(result)
-                        else:
-                            operation.future.set_result(result)
+                    lost = result if isinstance(result, FenceLostError) else None
+                    _tell(operation, result if lost is None else None, lost)
                 return
 
     def _run(self, operation: _Operation) -> Any:
@@ -123,3 +133,10 @@ class Committer:
             return operation.run(self._store)
         except FenceLostError as lost:
             return lost  # it has changed nothing, so the others need not suffer
+
+
+def _tell(operation: _Operation, result: Any, error: BaseException | None) -> None:
+    try:
+        operation.then(result, error)
+    except Exception:
+        log.exception("What follows an operation failed")

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -24,30 +24,30 @@ from uuid import UUID
 from chainlets.chainlet import ChainletBase
 from chainlets.context import DeployedServiceDescriptor
 from chainlets.describe import ChainletDescriptor, Dependency
-from chainlets.endpoint import Shape
-from chainlets.failure import Failure, failure_from
 from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
+from chainlets.runtime.inbox import landed
 from chainlets.runtime.loops import UserLoops, end_loop
-from chainlets.runtime.payload import from_file, is_packed, to_file
+from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
-from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, State, WorkerIdentity
+from chainlets.runtime.serving import Serving, Workshop, record_failure
+from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.terms import PLAIN, Terms
-from chainlets.runtime.time_limits import Overdue, TimeLimits, time_up
+from chainlets.runtime.time_limits import Overdue
 from chainlets.runtime.waiting_room import WaitingRoom
 from chainlets.runtime.watchdog import Watchdog
-from chainlets.websocket import WebSocketProtocol, is_disconnect
+from chainlets.websocket import WebSocketProtocol
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two renewals of this worker's leases.
 TICK_S = 2.0
-_BLOCKED_LOOP_GRACE_S = 5.0
+_TIME_EVERY_S = 0.05  # between two looks for what is late
 _MAIL_PAUSE_S = 0.05
 _SYNC_THREADS = 10_000  # made as needed; those that wait for calls must never use up those that execute
 
@@ -65,6 +65,8 @@ class Surroundings:
         on_tick: called about every two seconds, for instance to look for new chains.
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
+        passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
+        machine: how much memory there is for replicas; without, everything fits.
     """
 
     store: RunStore
@@ -78,6 +80,8 @@ class Surroundings:
     on_tick: Callable[[], None]
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
+    machine: Machine | None = None
+    passed_on: Callable[[str, str, UUID], bool] = lambda chain, chainlet, invocation_id: False  # noqa: ARG005 (nobody is asked)
 
 
 class Mailbox(Protocol):
@@ -109,15 +113,31 @@ class Engine:
             secrets=surroundings.secrets,
             data_dir=surroundings.data_dir,
             services=surroundings.services,
+            machine=surroundings.machine,
         )
         self._serving: set[UUID] = set()
         self._again: set[UUID] = set()
-        self._held: dict[UUID, Execution] = {}
+        self._lock = threading.Lock()
+        self._held: dict[UUID, Serving] = {}
         self._room = WaitingRoom()
         self._overdue = Overdue()
         self._stopping = False
         self._hurrying = False
         self._renewing = False
+        self._workshop = Workshop(
+            committer=self._committer,
+            calls=self._calls,
+            watchdog=self._watchdog,
+            threads=self._threads,
+            files=surroundings.files,
+            scratch=surroundings.scratch,
+            sockets=surroundings.sockets,
+            worker=lambda: self.identity,
+            stopping=lambda: self._stopping,
+            held=self._held,
+            room=self._room,
+            overdue=self._overdue,
+        )
 
     def start(self) -> None:
         """Make the worker known and begin to work."""
@@ -128,6 +148,7 @@ class Engine:
         self._watchdog.start()
         asyncio.run_coroutine_threadsafe(self._tick(), self._system)
         asyncio.run_coroutine_threadsafe(self._look_after_replicas(), self._system)
+        asyncio.run_coroutine_threadsafe(self._keep_time(), self._system)
 
     def preload(self, chain: str, chainlet: str) -> None:
         """Build a replica now rather than when it is first called.
@@ -149,6 +170,10 @@ class Engine:
             self._replicas.adopt(chain, descriptor, instance)
 
         asyncio.run_coroutine_threadsafe(adopt(), self._system).result()
+
+    def warm(self) -> list[tuple[Chain, ChainletDescriptor]]:
+        """Chainlets that are built here and took long to build; for any thread."""
+        return self._replicas.warm()
 
     def stub(self, chain: Chain, owner: ChainletDescriptor, dependency: Dependency) -> object:
         """The object to call in place of a dependency."""
@@ -178,9 +203,29 @@ class Engine:
             on_done: called once, from any thread, when nothing is left to do.
             terms: what else there is to keep to and to tell.
         """
-        coroutine = self._serve(chain, chainlet, invocation_id, on_wait, terms)
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._system)
-        future.add_done_callback(lambda _: on_done())
+        found = self._given.find(chain, chainlet)
+        if found is None:
+            log.warning(
+                "A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet
+            )
+        with self._lock:
+            if found is None or self._stopping or invocation_id in self._serving:
+                # A doubled bell as a rule. But the attempt under way may have been cut off, by a
+                # cancel and a resume say, and then this bell is for the next one.
+                if invocation_id in self._serving:
+                    self._again.add(invocation_id)
+                elif found is not None and terms.put_back is not None:
+                    terms.put_back(found[1].queue)
+                found = None
+            else:
+                self._serving.add(invocation_id)
+        if found is None:
+            on_done()
+        elif (replica := self._replicas.built(*found)) is not None:
+            self._begin(replica, invocation_id, on_wait, on_done, terms)
+        else:
+            building = self._build(*found, invocation_id, on_wait, on_done, terms)
+            asyncio.run_coroutine_threadsafe(building, self._system)
 
     def stop(self, grace_s: float) -> None:
         """Finish what executes within the grace, hand back the rest, and end.
@@ -212,7 +257,7 @@ class Engine:
     def numbers(self) -> dict[str, int]:
         """What operators may like to know."""
         held = list(self._held.values())
-        waiting = sum(execution.waiting for execution in held)
+        waiting = sum(serving.execution.waiting for serving in held)
         return {"executing": len(held) - waiting, "waiting": waiting, "overdue": self._overdue.count}
 
     def end(self) -> None:
@@ -224,7 +269,8 @@ class Engine:
         end_loop(self._system, self._thread)
 
     def _unfinished(self) -> list[Execution]:
-        return [execution for execution in list(self._held.values()) if not execution.ending]
+        executions = [serving.execution for serving in list(self._held.values())]
+        return [execution for execution in executions if not execution.ending]
 
     def _hand_back(self, executions: Collection[Execution]) -> None:
         for execution in executions:
@@ -232,182 +278,79 @@ class Engine:
             fence = execution.claim.fence
             self._submit(partial(_hand_back, fence=fence), fence.invocation_id)
 
-    async def _serve(
-        self, chain: str, chainlet: str, invocation_id: UUID, on_wait: Callable[[], None], terms: Terms
+    def _begin(
+        self,
+        replica: Replica,
+        invocation_id: UUID,
+        on_wait: Callable[[], None],
+        on_done: Callable[[], None],
+        terms: Terms,
     ) -> None:
-        found = self._given.find(chain, chainlet)
-        if found is None:
-            log.warning(
-                "A bell for %s.%s, which is not known here; the reconciler will ring again.", chain, chainlet
-            )
-            return
-        if self._stopping:
-            if terms.put_back is not None:
-                terms.put_back()
-            return  # the next worker will answer it
-        if invocation_id in self._serving:
-            # A doubled bell as a rule. But the attempt under way may have been cut off, by a
-            # cancel and a resume say, and then this bell is for the next one.
-            self._again.add(invocation_id)
-            return
-        self._serving.add(invocation_id)
-        try:
-            self._again.add(invocation_id)
-            while invocation_id in self._again:
+        def ended() -> None:
+            with self._lock:
+                again = invocation_id in self._again
                 self._again.discard(invocation_id)
-                await self._attempt(*found, invocation_id, on_wait, terms)
-        except Exception:
-            # Nothing the author's code raises ends here: this is a fault of the engine. The lease
-            # runs out and the reconciler gives the invocation to somebody else.
-            log.exception("Serving %s.%s failed", chain, chainlet)
-        finally:
-            self._serving.discard(invocation_id)
+                if not again:
+                    self._serving.discard(invocation_id)
+            if again:
+                self._begin(replica, invocation_id, on_wait, on_done, terms)
+            else:
+                replica.use.end()
+                on_done()
 
-    async def _attempt(
+        Serving(
+            workshop=self._workshop,
+            replica=replica,
+            invocation_id=invocation_id,
+            on_wait=on_wait,
+            on_end=ended,
+            terms=terms,
+        ).begin()
+
+    async def _build(
         self,
         chain: Chain,
         descriptor: ChainletDescriptor,
         invocation_id: UUID,
         on_wait: Callable[[], None],
+        on_done: Callable[[], None],
         terms: Terms,
     ) -> None:
+        def end() -> None:
+            with self._lock:
+                self._serving.discard(invocation_id)
+                self._again.discard(invocation_id)
+            on_done()
+
+        if await self._passed_on(chain, descriptor, invocation_id):
+            end()
+            return
         try:
-            replica = await self._replicas.get(chain, descriptor)
+            replica = await self._replicas.take(chain, descriptor)
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
-            claim = await self._claim(invocation_id)
-            if claim is not None:
-                terms.on_start()
-                terms.on_failure(await self._record_failure(claim, error))
-            return
-        if terms.put_back is None or not replica.slots.locked():
-            await replica.slots.acquire()
-        elif not await self._room.wait(replica.slots, size=descriptor.compute.concurrency):
-            self._again.discard(invocation_id)
-            terms.put_back()
-            return
-        slot = _Slot(self._system, replica.slots)
-        try:
-            claim = None if self._stopping else await self._claim(invocation_id)
-            if self._stopping and claim is None and terms.put_back is not None:
-                terms.put_back()
-            if claim is not None:
-                await self._execute(replica, claim, [slot.release, on_wait], terms)
-        finally:
-            slot.release()
-
-    async def _execute(
-        self, replica: Replica, claim: Claim, on_wait: Sequence[Callable[[], None]], terms: Terms
-    ) -> None:
-        terms.on_start()
-        invocation_id = claim.fence.invocation_id
-        execution = Execution(
-            claim=claim,
-            committer=self._committer,
-            files=self._given.files(claim.run_id),
-            scratch=self._given.scratch / f"{invocation_id}-{claim.fence.attempt}",
-            worker=self.identity.name,
-            on_wait=on_wait,
-        )
-        self._held[invocation_id] = execution
-        try:
-            result = self._encoded(replica, execution, await self._run(replica, execution, terms.limits))
-            self._watchdog.settle(execution)
-            execution.close()
-            if await self._commit(
-                lambda store: store.succeed(fence=claim.fence, result=result), invocation_id
-            ):
-                # Its caller may be in this process; others get mail.
-                self._calls.settle(Outcome(id=invocation_id, state=State.SUCCEEDED, result=result))
-                terms.on_success()
-            else:
-                terms.on_failure(None)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
-            self._watchdog.settle(execution)
-            execution.close()
-            failure = None
-            if isinstance(error, _TooLateError) or not execution.cancelled():
-                # Who listens to a stream has heard what it said: it cannot be said again.
-                failure = await self._record_failure(claim, error, final=execution.pieces > 0)
-            terms.on_failure(failure)
-        finally:
-            del self._held[invocation_id]
-
-    async def _run(self, replica: Replica, execution: Execution, limits: TimeLimits) -> Any:
-        limit = execution.claim.timeout_s
-        if replica.descriptor.endpoint.is_async:
-            running: Future[Any] = asyncio.run_coroutine_threadsafe(
-                self._author(replica, execution), self._calls.loops.pick()
-            )
-            # The author's loop keeps this time itself; a loop that is blocked cannot.
-            limit = limit + _BLOCKED_LOOP_GRACE_S if limit is not None else None
+            failed = error
         else:
-            arguments = self._arguments(replica, execution)
-            running = self._threads.submit(execution.run_sync, replica.method, arguments)
-        wrapped = asyncio.wrap_future(running)
-        late = await time_up(wrapped, execution, caller_s=limit, limits=limits)
-        if late is not None:
-            self._overdue.add(running, execution)
-            raise _TooLateError(late)
-        return wrapped.result()
+            self._begin(replica, invocation_id, on_wait, on_done, terms)
+            return
 
-    async def _author(self, replica: Replica, execution: Execution) -> Any:
-        """The author's async code, in its way of answering; awaited on one of its loops."""
-        endpoint = replica.descriptor.endpoint
-        self._watchdog.belongs(asyncio.current_task(), execution)
-        if endpoint.shape is Shape.STREAM:
-            return await execution.run_stream(endpoint, replica.method, self._arguments(replica, execution))
-        if endpoint.shape is Shape.VALUE:
-            return await execution.run_async(replica.method, self._arguments(replica, execution))
-        if execution.claim.fence.attempt > 1:
-            raise _ConversationLost(
-                f"The worker that `{execution.claim.chainlet}` ran on was lost, and the conversation with it. Connect again."
+        claim: Claim | None = await landed(
+            self._submit(
+                lambda store: store.claim(invocation_id=invocation_id, worker=self.identity), invocation_id
             )
-        async with self._given.sockets(execution.claim.fence.invocation_id) as websocket:
-            try:
-                return await execution.run_async(replica.method, {endpoint.socket or "": websocket})
-            except Exception as error:
-                if is_disconnect(error):
-                    return None  # the client has gone, which is how conversations end
-                raise
-
-    def _arguments(self, replica: Replica, execution: Execution) -> dict[str, Any]:
-        endpoint, given = replica.descriptor.endpoint, execution.claim.input
-        if is_packed(given):
-            return endpoint.unpack_input(from_file(given, files=execution.files))
-        return endpoint.decode_input(given)
-
-    def _encoded(self, replica: Replica, execution: Execution, result: Any) -> Any:
-        """The result as it stands in the row: in a file if the input came in one."""
-        endpoint, claim = replica.descriptor.endpoint, execution.claim
-        if not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
-            return endpoint.encode_output(result, chainlet=claim.chainlet)
-        packed = endpoint.pack_output(result, chainlet=claim.chainlet)
-        name = f"result of {claim.chainlet}"
-        return to_file(packed, files=execution.files, folder=execution.scratch_dir(), name=name)
-
-    async def _claim(self, invocation_id: UUID) -> Claim | None:
-        found: Claim | None = await self._commit(
-            lambda store: store.claim(invocation_id=invocation_id, worker=self.identity), invocation_id
         )
-        return found
-
-    async def _record_failure(self, claim: Claim, error: BaseException, *, final: bool = False) -> Failure:
-        failure = failure_from(
-            TimeoutError(str(error)) if isinstance(error, _TooLateError) else error,
-            chainlet=claim.chainlet,
-            invocation=str(claim.fence.invocation_id),
-            attempt=claim.fence.attempt,
-            worker=self.identity.name,
-        )
-        if claim.caller is None or failure.cause is None:
-            log.warning("%s.%s failed:\n%s", claim.chain, claim.chainlet, failure.text())
+        if claim is None:
+            end()
         else:
-            log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
-        await self._commit(
-            lambda store: store.fail(fence=claim.fence, failure=failure, final=final),
-            claim.fence.invocation_id,
-        )
-        return failure
+            terms.on_start()
+            terms.on_failure(record_failure(self._workshop, claim, failed, then=end))
+
+    async def _passed_on(self, chain: Chain, descriptor: ChainletDescriptor, invocation_id: UUID) -> bool:
+        ask = partial(self._given.passed_on, chain.name, descriptor.name, invocation_id)
+        try:
+            return await self._system.run_in_executor(None, ask)
+        except Exception:
+            log.exception("%s.%s is built here, for nobody could be asked", chain.name, descriptor.name)
+            return False
 
     async def _tick(self) -> None:
         while True:
@@ -416,6 +359,16 @@ class Engine:
             await self._renew()
             self._calls.look()
             await asyncio.sleep(TICK_S)
+
+    async def _keep_time(self) -> None:
+        """Stop or let go of what takes too long, and send away bells that have waited for long enough."""
+        while True:
+            await asyncio.sleep(_TIME_EVERY_S)
+            now = time.monotonic()
+            for serving in list(self._held.values()):
+                if serving.late_at is not None and serving.late_at <= now:
+                    serving.check_time(now)
+            self._room.sweep(now)
 
     async def _look_after_replicas(self) -> None:
         """Apart from the tick: an author's `is_healthy` may take its time, and leases may not."""
@@ -431,14 +384,15 @@ class Engine:
 
     async def _renew(self) -> None:
         held = set(self._held)
-        ours = await asyncio.wrap_future(
+        ours = await landed(
             self._committer.submit(lambda store: store.renew(worker=self.identity), urgent=True)
         )
         for invocation_id in held - ours:
-            execution = self._held.get(invocation_id)
-            if execution is not None and not execution.cancelled():
-                log.info("%s.%s is no longer ours", execution.claim.chain, execution.claim.chainlet)
-                execution.cancel(ending=True)
+            serving = self._held.get(invocation_id)
+            if serving is not None and not serving.execution.cancelled():
+                claim = serving.execution.claim
+                log.info("%s.%s is no longer ours", claim.chain, claim.chainlet)
+                serving.execution.cancel(ending=True)
 
     def _on_mail(self, ids: Collection[UUID]) -> None:
         self._calls.look(ids)
@@ -450,35 +404,6 @@ class Engine:
     def _submit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Future[Any]:
         return self._committer.submit(operation, about=about)
 
-    async def _commit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Any:
-        return await asyncio.wrap_future(self._committer.submit(operation, about=about))
-
 
 def _hand_back(store: RunStore, *, fence: Fence) -> bool:
     return store.hand_back(fence=fence)
-
-
-class _ConversationLost(Exception):
-    """A websocket cannot be handed to another worker."""
-
-    retryable = False
-
-
-class _TooLateError(Exception):
-    """The author's code did not come back within its time."""
-
-
-class _Slot:
-    """One of a replica's slots, given back once, from any thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, slots: asyncio.Semaphore) -> None:
-        self._loop = loop
-        self._slots = slots
-        self._lock = threading.Lock()
-        self._held = True
-
-    def release(self) -> None:
-        with self._lock:
-            held, self._held = self._held, False
-        if held:
-            self._loop.call_soon_threadsafe(self._slots.release)

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -52,14 +52,16 @@ class Execution:
         files: FileStore,
         scratch: Path,
         worker: str,
-        on_wait: Sequence[Callable[[], None]],
+        on_wait: Callable[[], None],
     ) -> None:
         self.claim = claim
         self.ending = False
         self.files = files
         self.pieces = 0
         self._committer = committer
-        self._scratch = scratch
+        self._scratches = scratch
+        self._scratch: Path | None = None
+        self._over = False
         self._worker = worker
         self._on_wait = on_wait
         self._waited = False
@@ -118,7 +120,10 @@ class Execution:
 
     def scratch_dir(self) -> Path:
         """A private folder, removed after the call."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
+        if self._scratch is None:
+            fence = self.claim.fence
+            self._scratch = self._scratches / f"{fence.invocation_id}-{fence.attempt}"
+            self._scratch.mkdir(parents=True, exist_ok=True)
         return self._scratch
 
     def waits(self) -> None:
@@ -128,9 +133,8 @@ class Execution:
                 return
             self._waited = True
         fence = self.claim.fence
-        self._committer.submit(lambda store: store.wait(fence=fence), about=(fence.invocation_id,))
-        for tell in self._on_wait:
-            tell()
+        self._committer.hand_over(lambda store: store.wait(fence=fence), (fence.invocation_id,))
+        self._on_wait()
 
     @property
     def waiting(self) -> bool:
@@ -143,6 +147,11 @@ class Execution:
             count = self._occurrences[chainlet, digest]
             self._occurrences[chainlet, digest] += 1
             return count
+
+    @property
+    def called(self) -> bool:
+        """It has called a dependency."""
+        return bool(self._occurrences)
 
     def cancel(self, *, ending: bool) -> None:
         """Stop the author's code: at its next `await`, or when it asks `cancelled()`.
@@ -159,6 +168,12 @@ class Execution:
             blocking = list(self._blocking)
         for future in blocking:
             future.cancel()
+
+    def end(self) -> bool:
+        """Whether this is the first to say how it ended: the author's code, or the clock."""
+        with self._lock:
+            first, self._over = not self._over, True
+        return first
 
     def block_on(self, future: Future[T]) -> T:
         """Wait on this thread for a call's outcome.
@@ -253,8 +268,9 @@ class Execution:
             held, self._progress_held = self._progress_held, None
         if held is not None:
             self._event("progress", held)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._scratch)
+        if self._scratch is not None:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self._scratch)
 
     def _run_sync(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         with contained(self.claim.chainlet), self._entered():
@@ -273,6 +289,6 @@ class Execution:
 
     def _event(self, kind: str, data: dict[str, Any]) -> None:
         fence = self.claim.fence
-        self._committer.submit(
-            lambda store: store.append(fence=fence, type=kind, data=data), about=(fence.invocation_id,)
+        self._committer.hand_over(
+            lambda store: store.append(fence=fence, type=kind, data=data), (fence.invocation_id,)
         )

@@ -132,7 +132,7 @@ class MemoryRunStore:
         row = self.rows.get(invocation_id)
         return [output for output in row.outputs if output.seq > after] if row else []
 
-    def succeed(self, *, fence: Fence, result: Any) -> bool:
+    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:  # noqa: ARG002 (all is at hand)
         """Record a result once."""
         row = self._owned(fence)
         if row is None:
@@ -142,11 +142,11 @@ class MemoryRunStore:
         self._ended(fence.invocation_id, row)
         return True
 
-    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt once."""
         row = self._owned(fence)
         if row is None:
-            return False
+            return None
         row.failures += 1
         decision = after_failure(
             failures=row.failures,
@@ -165,7 +165,7 @@ class MemoryRunStore:
             row.available_at = time.monotonic() + delay
             self._tell(lambda: self._ring_later(row, delay))
             self._ring_next(row)
-        return True
+        return _outcome(row)
 
     def hand_back(self, *, fence: Fence) -> bool:
         """Queue an unfinished invocation again."""

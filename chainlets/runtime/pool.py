@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -115,8 +114,19 @@ class ChainletPool(BasePool):
         except ValueError:
             message.settle()  # a task that somebody sent by hand: no row says what is to be done
             return
-        queue = request.delivery_info["routing_key"] or self.app.conf.task_default_queue
-        bell = Bell(chain=task.chain, chainlet=task.chainlet, queue=queue, invocation_id=invocation_id)
+        priority = request.message.delivery_info.get("list", "normal")
+
+        def put_back(queue: str) -> None:
+            self.app.ring(
+                Bell(
+                    chain=task.chain,
+                    chainlet=task.chainlet,
+                    queue=queue,
+                    invocation_id=invocation_id,
+                    priority=priority,
+                )
+            )
+
         self.engine.serve(
             chain=task.chain,
             chainlet=task.chainlet,
@@ -129,7 +139,7 @@ class ChainletPool(BasePool):
                 on_success=message.succeeded,
                 on_failure=message.failed,
                 # Each look at a bell would count against a rate limit.
-                put_back=None if task.rate_limit else partial(self.app.ring, bell),
+                put_back=None if task.rate_limit else put_back,
             ),
         )
 

@@ -61,6 +61,8 @@ class NewCall:
 
     Attributes:
         fleet_limit: calls of this chainlet that all workers together may have under way, if limited.
+        code: digest of the chainlet's code; empty if it is not known.
+        cache_s: seconds for which its result may serve other runs of the same owner, if it may.
     """
 
     id: UUID
@@ -73,6 +75,8 @@ class NewCall:
     max_attempts: int
     timeout_s: float | None
     fleet_limit: int | None = None
+    code: str = ""
+    cache_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerIdentity:
-    """A worker process: unique name, the slot it fills on its machine, and what it serves."""
+    """A worker process: unique name, the slot it fills on its machine, what it serves, and how much at a time.
+
+    Attributes:
+        warm: names of the tasks whose chainlets are built and took long to build.
+    """
 
     name: str
     slot: str
@@ -111,6 +119,8 @@ class WorkerIdentity:
     pid: int
     hardware: str
     queues: tuple[str, ...]
+    slots: int = 1
+    warm: tuple[str, ...] = ()
 
 
 class FenceLostError(Exception):
@@ -143,11 +153,14 @@ class RunStore(Protocol):
     def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
         """How far these invocations are."""
 
-    def succeed(self, *, fence: Fence, result: JsonValue) -> bool:
-        """Record a result once; False if the fence is lost."""
+    def succeed(self, *, fence: Fence, result: JsonValue, called: bool = True) -> bool:
+        """Record a result once; False if the fence is lost.
 
-    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
-        """Record a failed attempt, and queue the next if one is left and it is not `final`; False if the fence is lost."""
+        `called` is False for a first attempt that called nothing: then nothing it called has to be ended.
+        """
+
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
+        """Record a failed attempt, and queue the next if one is left and it is not `final`; None if the fence is lost."""
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream and wake the caller, unless the fence is lost."""

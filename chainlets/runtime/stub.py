@@ -19,6 +19,7 @@ from chainlets.graph import Chain
 from chainlets.runtime import payload
 from chainlets.runtime.execution import Execution, current_execution
 from chainlets.runtime.feeds import Feed
+from chainlets.runtime.inbox import landed
 from chainlets.runtime.journal import call_id, input_hash
 from chainlets.runtime.loops import UserLoops
 from chainlets.runtime.store import NewCall, Outcome, State
@@ -68,6 +69,8 @@ class _Stub:
         options = target.cls.remote_config.options
         self._read_timeout_s = float(options.streaming_read_timeout)
         self._fleet_limit = options.fleet_concurrency_limit
+        self._cache_s = options.cache_s
+        self._code = chain.codes.get(target.name, "")
 
     def __repr__(self) -> str:
         return f"<{self._target.name}, called from {self._owner.name}>"
@@ -101,6 +104,8 @@ class _Stub:
             max_attempts=max(self._options.retries, 1),
             timeout_s=self._options.timeout_sec,
             fleet_limit=self._fleet_limit,
+            code=self._code,
+            cache_s=self._cache_s,
         )
         limit = (self._chain.name, self._owner.name, self._target.name)
         future = self._caller.open(
@@ -266,7 +271,7 @@ class Call(Coroutine[Any, Any, Any]):
         if not self._future.done():
             self._on_wait()
         try:
-            outcome = await asyncio.wrap_future(self._future)
+            outcome = await landed(self._future)
         except asyncio.CancelledError:
             self._on_cancel()
             raise

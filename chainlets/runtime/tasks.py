@@ -6,17 +6,21 @@ doorbell, and the row says what is to be done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from celery import Celery, Task
 from celery.worker.consumer import Consumer
 from kombu import Connection, Queue
+from kombu.utils.json import dumps
 
 from chainlets.graph import Chain
 from chainlets.runtime.reconnecting import connect_patiently
+
+_ID = "00000000-1d1d-4000-8000-000000000000"
+_TAG = "00000000-7a67-4000-8000-000000000000"
 
 
 class ChainletTask(Task[Any, Any]):
@@ -51,29 +55,46 @@ def register(app: Celery, chain: Chain) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Bell:
-    """Work waits on a queue."""
+    """Work waits on a queue; "high", "normal" or "low" says who is first."""
 
     chain: str
     chainlet: str
     queue: str
     invocation_id: UUID
+    priority: str = "normal"
 
 
-def ring(app: Celery, bells: Iterable[Bell]) -> None:
-    """Tell the workers of queues what waits there, many bells with one write to the broker.
+class BellFounder:
+    """Writes bells as the broker keeps them: ordinary task messages of Celery.
 
-    Each is an ordinary task message. It takes Celery's own way of making one, and leaves out what
-    `send_task` asks anew for every message, which here has the same answer each time.
-
-    Raises:
-        kombu.exceptions.OperationalError: the broker is away; the reconciler will ring again.
+    Celery makes one message for each task and queue, which a transport in memory hands out again. In all
+    that follow only the ids differ, so they are filled in.
     """
-    with app.producer_or_acquire() as producer, producer.batch():
-        for bell in bells:
-            name, id = task_name(bell.chain, bell.chainlet), str(bell.invocation_id)
-            message = app.amqp.as_task_v2(id, name, root_id=id, ignore_result=True)
-            queue = Queue(bell.queue, routing_key=bell.queue)
-            app.amqp.send_task_message(producer, name, message, queue=queue, retry=False)
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._casts: dict[tuple[str, str], str] = {}
+        self._tag = f"{uuid4()}-"
+        self._numbers = count()
+
+    def message(self, bell: Bell) -> str:
+        """The text to push to the list of the bell's queue."""
+        name = task_name(bell.chain, bell.chainlet)
+        cast = self._casts.get((name, bell.queue))
+        if cast is None:
+            cast = self._casts[name, bell.queue] = self._cast(name, bell.queue)
+        return cast.replace(_ID, str(bell.invocation_id)).replace(_TAG, f"{self._tag}{next(self._numbers)}")
+
+    def _cast(self, name: str, queue: str) -> str:
+        message = self._app.amqp.as_task_v2(_ID, name, root_id=_ID, ignore_result=True)
+        with Connection("memory://") as link:
+            channel: Any = link.channel()
+            producer = self._app.amqp.Producer(channel)
+            target = Queue(queue, routing_key=queue)
+            self._app.amqp.send_task_message(producer, name, message, queue=target, retry=False)
+            made: dict[str, Any] = channel._get(queue)  # noqa: SLF001 (the message before any transport wraps it)
+        made["properties"]["delivery_tag"] = _TAG
+        return str(dumps(made))
 
 
 class ChainletsConsumer(Consumer):

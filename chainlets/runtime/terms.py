@@ -25,16 +25,16 @@ class Terms:
         limits: how long the call may hold its slot.
         on_start: it has its slot and was claimed; the author's code comes next.
         on_success: the author's code ended and its result is recorded.
-        on_failure: the attempt is recorded as failed; None if it was stopped and nothing is recorded.
-        put_back: the bell had better be answered elsewhere, for there is no slot here; without it,
-            the bell waits for one however long it takes.
+        on_failure: the attempt failed; None if it was stopped and nothing is recorded.
+        put_back: the bell had better be answered elsewhere, for there is no slot here: to ring again
+            on this queue. Without it, the bell waits for a slot however long it takes.
     """
 
     limits: TimeLimits = UNLIMITED
     on_start: Callable[[], None] = _nothing
     on_success: Callable[[], None] = _nothing
     on_failure: Callable[[Failure | None], None] = _of_no_interest
-    put_back: Callable[[], None] | None = None
+    put_back: Callable[[str], None] | None = None
 
 
 PLAIN = Terms()

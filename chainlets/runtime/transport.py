@@ -18,6 +18,14 @@ _stock: Any = redis  # its stubs know nothing of what a transport is made of
 ALIAS = "chainlets"
 _MOST = 100  # messages taken at a time
 _COMMAND = "BLMPOP"
+_BEFORE_PRIORITY = "\x06\x16"  # as in names that the stock transport gives lists of a priority
+#: The first is served first. Messages of stock clients are of the second.
+PRIORITIES = ("high", "normal", "low")
+
+
+def list_name(queue: str, priority: str) -> str:
+    """The list in the broker that messages of a queue and a priority lie in."""
+    return queue if priority == "normal" else f"{queue}{_BEFORE_PRIORITY}{priority}"
 
 
 class Channel(_stock.Channel):  # type: ignore[misc]
@@ -28,8 +36,8 @@ class Channel(_stock.Channel):  # type: ignore[misc]
         if not queues:
             return
         keys = [
-            f"{self.global_keyprefix}{self._q_for_pri(queue, priority)}"
-            for priority in self.priority_steps
+            f"{self.global_keyprefix}{list_name(queue, priority)}"
+            for priority in PRIORITIES
             for queue in queues
         ]
         room = self.qos.can_consume_max_estimate()
@@ -50,10 +58,13 @@ class Channel(_stock.Channel):  # type: ignore[misc]
             if not found:
                 raise Empty
             key, messages = found
-            queue = bytes_to_str(key).removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
+            name = bytes_to_str(key).removeprefix(self.global_keyprefix)
+            queue, _, priority = name.partition(_BEFORE_PRIORITY)
             self._queue_cycle.rotate(queue)
-            for message in messages:
-                self.connection._deliver(loads(bytes_to_str(message)), queue)  # noqa: SLF001 (as the stock channel does)
+            for text in messages:
+                message = loads(bytes_to_str(text))
+                message["properties"]["delivery_info"]["list"] = priority or "normal"
+                self.connection._deliver(message, queue)  # noqa: SLF001 (as the stock channel does)
             return True
         finally:
             self._in_poll = None

@@ -11,10 +11,11 @@ it needs to go on without a pause, and puts the others back into their queue:
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+
+from chainlets.runtime.replicas import Slots
 
 #: Seconds that a bell waits before it is given to others who may be idle.
 MOMENT_S = 0.1
@@ -34,47 +35,52 @@ def may_stay(*, waited_s: float, ahead: int, slots: int, crowded: bool) -> bool:
     return waited_s < (LONGEST_S if crowded or ahead < slots else MOMENT_S)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A bell in the line of a replica's slots.
+
+    Attributes:
+        slots: the replica's.
+        size: how many those are.
+        then: what the slots call when its turn comes.
+        leave: called when it waits no longer and will have no slot here.
+        came_at: when it came, by the monotonic clock.
+    """
+
+    slots: Slots
+    size: int
+    then: Callable[[], None]
+    leave: Callable[[], None]
+    came_at: float
+
+
 class WaitingRoom:
-    """Lines of bells, one for each replica; used on the engine's loop only."""
+    """The bells of a worker that wait for a slot. Entered from any thread, swept by one."""
 
     def __init__(self) -> None:
         self.crowded: Callable[[], bool] = lambda: False
-        self._lines: defaultdict[asyncio.Semaphore, list[object]] = defaultdict(list)
+        self._waiting: deque[Waiting] = deque()
         self._closed = False
 
+    def enter(self, waiting: Waiting) -> None:
+        """Wait; whoever has its turn need not say goodbye."""
+        self._waiting.append(waiting)
+
     def close(self) -> None:
-        """Let all who wait go elsewhere within a moment."""
+        """Let all who wait go elsewhere with the next sweep."""
         self._closed = True
 
-    async def wait(self, slots: asyncio.Semaphore, *, size: int) -> bool:
-        """Take one of a replica's slots; False if it is not to be had here in good time.
-
-        Args:
-            slots: the replica's.
-            size: how many it has in all.
-        """
-        loop = asyncio.get_running_loop()
-        line, me, came = self._lines[slots], object(), loop.time()
-        line.append(me)
-        taking = asyncio.ensure_future(slots.acquire())
-        try:
-            while True:
-                await asyncio.wait([taking], timeout=MOMENT_S)
-                if taking.done():
-                    return taking.result()
-                waited_s = loop.time() - came
-                if self._closed or not may_stay(
-                    waited_s=waited_s, ahead=line.index(me), slots=size, crowded=self.crowded()
-                ):
-                    return not await _withdrawn(taking)
-        finally:
-            line.remove(me)
-            if not line:
-                del self._lines[slots]
-
-
-async def _withdrawn(taking: asyncio.Future[Any]) -> bool:
-    """Stop waiting for a slot; False if it was there at the last moment."""
-    taking.cancel()
-    await asyncio.wait([taking])
-    return taking.cancelled()
+    def sweep(self, now: float) -> None:
+        """Send away who has waited long enough."""
+        for _ in range(len(self._waiting)):
+            waiting = self._waiting.popleft()
+            ahead = waiting.slots.ahead_of(waiting.then)
+            if ahead is None:
+                continue
+            stays = not self._closed and may_stay(
+                waited_s=now - waiting.came_at, ahead=ahead, slots=waiting.size, crowded=self.crowded()
+            )
+            if stays:
+                self._waiting.append(waiting)
+            elif waiting.slots.withdraw(waiting.then):
+                waiting.leave()

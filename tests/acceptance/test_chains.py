@@ -200,3 +200,35 @@ def test_nothing_scrolls_sideways_on_a_small_phone(visit, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     if name == "call":
         assert page.get_by_role("dialog").evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
+def test_a_run_is_run_again_whole_or_from_one_of_its_calls(stack, page):
+    first = stack.wait_run(stack.start_run("hello", names=["Ann", "Bob"]))
+    page.goto(first["url"])
+    page.get_by_role("button", name="Run again", exact=True).click()
+    page.wait_for_url(lambda url: "/runs/" in url and first["id"] not in url)
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+    second = stack.run(page.url.rpartition("/")[2])
+    assert (second["rerun_of"], second["output"]) == (first["id"], first["output"])
+    expect(steps_of(page)).not_to_contain_text("kept from before")
+
+    page.get_by_text("Every try as a table").click()
+    page.get_by_role("button", name="Greeter").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Run again from here").click()
+    page.wait_for_url(lambda url: "/runs/" in url and second["id"] not in url)
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+    expect(steps_of(page)).to_contain_text("2 of 2 · 1 kept from before")
+    third = stack.run(page.url.rpartition("/")[2])
+    assert (third["rerun_of"], third["output"]) == (second["id"], first["output"])
+
+
+def test_a_run_that_can_no_longer_be_repeated_says_why(stack, page, console):
+    run = stack.wait_run(stack.start_run("hello", names=["Ann"]))
+    page.goto(run["url"])
+    again = page.get_by_role("button", name="Run again", exact=True)
+    expect(again).to_be_visible()
+    stack.api.delete(f"/api/runs/{run['id']}")
+    again.click()
+    expect(page.get_by_role("alert")).to_have_text("There is no run with this id.")
+    expect(again).to_be_enabled()
+    console.clear()

@@ -1,37 +1,26 @@
-"""Many callers that wait at once for calls on their own queue."""
+"""A chain of many short calls, for tests of who is served when."""
 
 import asyncio
 
 import chainlets as chains
 
 
-class Child(chains.ChainletBase):
-    """Adds one."""
+class Short(chains.ChainletBase):
+    """Four at a time, a little while each."""
 
-    remote_config = chains.RemoteConfig(compute=chains.Compute(predict_concurrency=32))
-
-    async def run_remote(self, number: int) -> int:
-        return number + 1
-
-
-class Parent(chains.ChainletBase):
-    """Awaits one child."""
-
-    remote_config = chains.RemoteConfig(compute=chains.Compute(predict_concurrency=32))
-
-    def __init__(self, child: Child = chains.depends(Child)) -> None:
-        self._child = child
+    remote_config = chains.RemoteConfig(compute=chains.Compute(predict_concurrency=4))
 
     async def run_remote(self, number: int) -> int:
-        return await self._child.run_remote(number)
+        await asyncio.sleep(0.05)
+        return number
 
 
 @chains.mark_entrypoint("crowd")
 class Crowd(chains.ChainletBase):
-    """Calls all parents at once and adds up what they say."""
+    """Calls them all at once."""
 
-    def __init__(self, parent: Parent = chains.depends(Parent, concurrency_limit=20_000)) -> None:
-        self._parent = parent
+    def __init__(self, short: Short = chains.depends(Short, concurrency_limit=10_000)) -> None:
+        self._short = short
 
     async def run_remote(self, count: int) -> int:
-        return sum(await asyncio.gather(*(self._parent.run_remote(n) for n in range(count))))
+        return sum(await asyncio.gather(*(self._short.run_remote(n) for n in range(count))))

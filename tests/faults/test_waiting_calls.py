@@ -52,8 +52,8 @@ def house(tmp_path_factory):
     (chains / "deep.py").write_text(
         f'{HEAD}{levels[:top]}\n\n@chains.mark_entrypoint("deep"){levels[top + 1 :]}'
     )
-    crowd = Path(__file__).parent.parent / "chains" / "crowd.py"
-    (chains / "crowd.py").write_text(crowd.read_text())
+    parents = Path(__file__).parent.parent / "chains" / "parents.py"
+    (chains / "parents.py").write_text(parents.read_text())
     env = {"CHAINS": "chainlets.chains.hello", "CHAINS_DIR": str(chains), "WORKER_PROCESSES": "1"}
     stack = Stack(data_dir=folder / "data", env=env)
     try:
@@ -71,7 +71,7 @@ def most_memory(pid: int) -> int:
 def test_many_parents_wait_for_children_on_their_own_queue(house, capsys):
     (pid,) = house.pids("cpu")
     began = time.monotonic()
-    run = house.wait_run(house.start_run("crowd", count=PARENTS), timeout=600)
+    run = house.wait_run(house.start_run("parents", count=PARENTS), timeout=600)
     took, memory = time.monotonic() - began, most_memory(pid)
 
     waited = most = 0

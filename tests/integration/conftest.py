@@ -1,5 +1,6 @@
 """People and clients for tests of the web edges."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -61,6 +62,27 @@ def api(by_key: Callable[[User], Client], alice: User) -> Client:
 def others(by_key: Callable[[User], Client], bob: User) -> Client:
     """Bob, by key."""
     return by_key(bob)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system without models, on each database; its CHAINS_DIR is a folder that tests may write to."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "chains").mkdir()
+    for name in ("engine.py", "again.py"):
+        shutil.copy(ROOT / "tests" / "chains" / name, folder / "chains")
+    env = {
+        "CHAINS": "chainlets.chains.hello",
+        "CHAINS_DIR": str(folder / "chains"),
+        "WORKER_PROCESSES": "1",
+    }
+    if request.param == "postgresql":
+        env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    stack = Stack(data_dir=folder / "data", env=env)
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,6 +149,6 @@ def test_flower_shows_the_worker_and_what_a_call_came_to(slots_house, celery_cli
         )
         status = api.get("/workers", params={"status": 1}).json()
     celery_client.control.disable_events(reply=True, timeout=1)
-    assert found[name]["stats"]["pool"]["max-concurrency"] == 32
+    assert found[name]["stats"]["pool"]["max-concurrency"] == 128
     assert status[name] is True
     assert (task["name"], task["worker"]) == ("slots.Polite", name)

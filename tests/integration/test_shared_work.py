@@ -59,9 +59,9 @@ def test_two_workers_share_calls_that_each_can_take_one_at_a_time(slots_house, s
 
 
 def test_a_long_call_does_not_keep_the_one_behind_it_from_an_idle_worker(slots_house, second, ledger):
-    seconds = took(slots_house, ledger, 2, 3.0)
+    seconds = took(slots_house, ledger, 2, 4.0)
     assert len(executed_by(ledger)) == 2
-    assert seconds < 5.0
+    assert seconds < 7.0  # 8 s one after the other
 
 
 def test_a_chainlet_that_is_full_does_not_keep_others_on_its_queue_waiting(slots_house, ledger):
@@ -103,8 +103,8 @@ def test_a_flood_of_bells_stays_in_the_broker(slots_house, celery_client, cpu_wo
     with redis.Redis.from_url(url) as broker:
         left = broker.llen("chainlets.cpu")
         print(f"\n1500 bells: {len(taken)} taken, {left} in the broker, {grown / 2**20:.0f} MB more")  # noqa: T201
-        assert len(taken) <= 32
-        assert left >= 1500 - 32
+        assert len(taken) <= 128
+        assert left >= 1500 - 128
         assert grown < 20 * 2**20
         assert slots_house.wait_run(run_id)["output"] == ["0"]
         wait_until(lambda: not broker.llen("chainlets.cpu"), timeout=30, what="the queue to be empty")

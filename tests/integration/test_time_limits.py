@@ -78,7 +78,7 @@ def test_a_hard_limit_frees_the_slot_of_code_that_goes_on(slots_house, limit, po
     assert pool()["overdue"] == 2
     wait_until(lambda: "heard 1" in words(ledger), timeout=8, what="the code to end by itself")
     assert pool()["overdue"] == 0
-    assert "Its slot is free, its thread is not." in slots_house.log
+    assert "slots.Deaf was told to stop, for its time is up." in slots_house.log
 
 
 def test_a_call_that_waits_for_others_holds_no_slot_and_has_no_limit(slots_house, limit, ledger):

@@ -35,6 +35,20 @@ def run_of(request: Request, run_id: UUID) -> Run:
     return run
 
 
+def run_to_repeat(request: Request, run_id: UUID) -> Run:
+    """One of the user's runs; for staff, anybody's.
+
+    Raises:
+        NotFound: there is no such run, or it is somebody else's.
+    """
+    if not user_of(request).is_staff:
+        return run_of(request, run_id)
+    run = Run.objects.filter(id=run_id).select_related("chain", "version", "owner").first()
+    if run is None:
+        raise NotFound("There is no run with this id.")
+    return run
+
+
 def file_of(request: Request, file_id: UUID) -> File:
     """One of the user's files.
 

@@ -8,12 +8,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from webapp.api.access import run_of, runs_of, user_of
+from webapp.api.access import run_of, run_to_repeat, runs_of, user_of
 from webapp.api.json_values import check_storable
 from webapp.api.pagination import NewestFirst, OldestFirst
 from webapp.api.present import one_run, some_runs
-from webapp.api.shapes import STATES, EventsShape, InvocationShape, NewRunShape, RunShape
+from webapp.api.shapes import (
+    STATES,
+    EventsShape,
+    InvocationShape,
+    NewRunShape,
+    RerunShape,
+    ResumeShape,
+    RunShape,
+)
+from webapp.runs.accepting import StartedRun
 from webapp.runs.models import Run
+from webapp.runs.rerun import rerun
 from webapp.runs.services import cancel_run, delete_run, events_after, resume_run, start_run
 from webapp.runs.wire import event_json
 
@@ -34,6 +44,20 @@ class _IdempotencyKey(serializers.Serializer[None]):
     key = serializers.CharField(max_length=255, required=False)
 
 
+def _idempotency_key(request: Request) -> str | None:
+    given = request.headers.get("Idempotency-Key")
+    form = _IdempotencyKey(data={} if given is None else {"key": given})
+    form.is_valid(raise_exception=True)
+    key: str | None = form.validated_data.get("key")
+    return key
+
+
+def _accepted(started: StartedRun) -> Response:
+    status = 202 if started.created else 200
+    headers = {"Location": f"/api/runs/{started.run.id}"}
+    return Response(one_run(started.run), status=status, headers=headers)
+
+
 class Runs(APIView):
     """The user's runs."""
 
@@ -48,15 +72,10 @@ class Runs(APIView):
         form = NewRunShape(data=request.data)
         form.is_valid(raise_exception=True)
         check_storable(form.validated_data["input"])
-        given = request.headers.get("Idempotency-Key")
-        key = _IdempotencyKey(data={} if given is None else {"key": given})
-        key.is_valid(raise_exception=True)
         started = start_run(
-            user=user_of(request), idempotency_key=key.validated_data.get("key"), **form.validated_data
+            user=user_of(request), idempotency_key=_idempotency_key(request), **form.validated_data
         )
-        status = 202 if started.created else 200
-        location = f"/api/runs/{started.run.id}"
-        return Response(one_run(started.run), status=status, headers={"Location": location})
+        return _accepted(started)
 
     @extend_schema(
         operation_id="runs_list", parameters=[_RunFilter], responses=RunShape(many=True), filters=True
@@ -129,8 +148,36 @@ class CancelRun(APIView):
 class ResumeRun(APIView):
     """Resumes a run."""
 
-    @extend_schema(operation_id="runs_resume", request=None, responses={202: RunShape})
+    @extend_schema(operation_id="runs_resume", request=ResumeShape, responses={202: RunShape})
     def post(self, request: Request, run_id: UUID) -> Response:
         """Go on where it stopped; finished calls are kept."""
-        run = resume_run(run=run_of(request, run_id), by=user_of(request).username)
+        run = run_of(request, run_id)
+        form = ResumeShape(data=request.data)
+        form.is_valid(raise_exception=True)
+        run = resume_run(run=run, by=user_of(request).username, **form.validated_data)
         return Response(one_run(run), status=202)
+
+
+class RerunRun(APIView):
+    """Runs a run again."""
+
+    @extend_schema(
+        operation_id="runs_rerun",
+        request=RerunShape,
+        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        responses={202: RunShape, 200: RunShape},
+    )
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """Start a new run of the chain as it is now, with the same input or another.
+
+        Calls that the old run has finished are not made again where their input and their code are the same,
+        but for `from` and all below it.
+        """
+        run = run_to_repeat(request, run_id)
+        form = RerunShape(data=request.data)
+        form.is_valid(raise_exception=True)
+        check_storable(form.validated_data["input"])
+        key = _idempotency_key(request)
+        return _accepted(
+            rerun(run=run, by=user_of(request).username, idempotency_key=key, **form.validated_data)
+        )

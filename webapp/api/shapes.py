@@ -1,5 +1,6 @@
 """The JSON of the interface: what comes in is checked here, what goes out has this form."""
 
+import math
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -7,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from webapp.files.models import File
-from webapp.runs.models import Attempt, Event, Invocation, Run
+from webapp.runs.deadlines import MOST_S
+from webapp.runs.models import Attempt, Event, Invocation, Priority, Run, WhyUnserved
 from webapp.runs.reading import error_text
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -55,7 +57,11 @@ class WaitingShape(serializers.Serializer[Any]):
     """Work on a queue that no live worker serves."""
 
     queue = serializers.CharField()
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="Calls that wait there.")
+    since = serializers.DateTimeField(help_text="When the oldest of them entered the queue.")
+    reason = serializers.ChoiceField(
+        choices=WhyUnserved.choices, help_text="What became of the worker that served the queue last."
+    )
 
 
 class FrameShape(serializers.Serializer[Any]):
@@ -130,6 +136,9 @@ class RunShape(serializers.ModelSerializer[Run]):
             "created_at",
             "started_at",
             "ended_at",
+            "deadline_at",
+            "priority",
+            "rerun_of",
             "url",
             "files",
         )
@@ -160,12 +169,68 @@ class RunShape(serializers.ModelSerializer[Run]):
         return self.context["files"].get(run.id, [])
 
 
+class SecondsField(serializers.FloatField):
+    """A time to be waited: more than nothing, and less than a year."""
+
+    def to_internal_value(self, data: Any) -> float:
+        """Seconds."""
+        seconds = math.nan if isinstance(data, bool) else super().to_internal_value(data)
+        if not 0 < seconds <= MOST_S:
+            raise serializers.ValidationError(f"Write a number of seconds, above 0 and at most {MOST_S}.")
+        return seconds
+
+
 class NewRunShape(serializers.Serializer[Any]):
     """What starts a run."""
 
     chain = serializers.CharField(max_length=200)
     input = serializers.DictField(default=dict)
     title = serializers.CharField(max_length=200, allow_blank=True, default="")
+    deadline_s = SecondsField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds from now after which the run fails if it has not ended. No limit by default.",
+    )
+    priority = serializers.ChoiceField(
+        choices=Priority.values,
+        default=Priority.NORMAL,
+        help_text="Whose calls are taken first where several wait. Only staff may ask for `high`.",
+    )
+
+
+class ResumeShape(serializers.Serializer[Any]):
+    """How a run goes on."""
+
+    deadline_s = SecondsField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds from now that it may take. A deadline that it had before counts no more.",
+    )
+
+
+class RerunShape(serializers.Serializer[Any]):
+    """How a run is repeated."""
+
+    input = serializers.DictField(
+        allow_null=True, default=None, help_text="Another input. By default the same."
+    )
+    title = serializers.CharField(max_length=200, allow_blank=True, default="")
+    deadline_s = SecondsField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds from now after which the new run fails if it has not ended. No limit by default.",
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which is a keyword of Python."""
+        start = serializers.UUIDField(
+            source="start",
+            allow_null=True,
+            default=None,
+            help_text="An invocation of the old run that is made anew, with everything below it. The "
+            "entrypoint's: nothing is kept.",
+        )
+        return {"from": start, **super().get_fields()}
 
 
 class EventShape(serializers.ModelSerializer[Event]):

@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/runs/<uuid:run_id>/invocations", run_views.RunInvocations.as_view()),
     path("api/runs/<uuid:run_id>/cancel", run_views.CancelRun.as_view()),
     path("api/runs/<uuid:run_id>/resume", run_views.ResumeRun.as_view()),
+    path("api/runs/<uuid:run_id>/rerun", run_views.RerunRun.as_view()),
     path("api/runs/<uuid:run_id>/transcript.<str:fmt>", transcript_views.RunTranscript.as_view()),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(template_name="api/docs.html")),

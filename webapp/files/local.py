@@ -128,6 +128,34 @@ def take(path: Path, *, media_type: str) -> Stored:
     return Stored(id=file_id, size=size, sha256=digest.hexdigest(), media_type=media_type)
 
 
+def link(file_id: UUID) -> UUID:
+    """Give the same bytes a second id, under which they stay when the first is removed.
+
+    Raises:
+        FileNotFoundError: they are not here.
+    """
+    other_id = uuid4()
+    draft = _incoming() / str(other_id)
+    with _disk_errors():
+        draft.mkdir(parents=True, mode=0o700)
+        try:
+            _link(content_path(file_id), draft / "content")
+        except FileNotFoundError:
+            draft.rmdir()
+            raise
+        _move_folder(draft, _folder(other_id))
+    return other_id
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}:
+            raise
+        shutil.copyfile(source, target)  # a file system without links
+
+
 def _folder(file_id: UUID) -> Path:
     name = str(file_id)
     return Path(settings.FILES_DIR) / name[:2] / name

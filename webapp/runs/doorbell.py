@@ -8,11 +8,13 @@ broker that is away delays nobody.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,20 +26,25 @@ from django.conf import settings
 from chainlets.runtime import tasks
 from chainlets.runtime.mailbox import EXPIRES_S, mailbox_key
 from chainlets.runtime.tasks import Bell
+from chainlets.runtime.transport import PRIORITIES, list_name
 
 log = logging.getLogger(__name__)
 
-_PAUSE_S = 0.002  # between two rounds, so that bursts travel together
 _NEWS_EVERY_S = 0.05  # for those who watch; nobody reads faster
 _COMPLAIN_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """A row that a worker waits for, or holds, has changed."""
+    """A row that a worker waits for, or holds, has changed.
+
+    Attributes:
+        ended: a call that it waits for has ended. If that happened in the worker itself, it knows.
+    """
 
     worker: str
     invocation_id: UUID
+    ended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,65 +59,76 @@ Message = Bell | Mail | News
 
 
 class Doorbell:
-    """Sends messages on a thread of its own, in rounds."""
+    """Sends messages on threads of its own: bells and mail at once, news now and then.
+
+    Attributes:
+        own_worker: name of the worker in this process, if it is one.
+    """
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._unsent = 0
-        self._complained = 0.0
+        self.own_worker = ""
+        self._at_once = _Sender(_ringer, pause_s=0.0)
+        self._news = _Sender(_crier, pause_s=_NEWS_EVERY_S)
 
-    def send(self, message: Message) -> None:
+    def send(self, messages: Iterable[Message]) -> None:
         """Send soon."""
-        with self._lock:
-            self._unsent += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="doorbell", daemon=True)
-                self._thread.start()
-        self._waiting.put(message)
+        at_once, news = [], []
+        for message in messages:
+            if isinstance(message, News):
+                news.append(message)
+            elif not (isinstance(message, Mail) and message.ended and message.worker == self.own_worker):
+                at_once.append(message)
+        self._at_once.send(at_once)
+        self._news.send(news)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until everything is sent, for at most `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
-        while self._unsent and time.monotonic() < deadline:
+        while (self._at_once.unsent or self._news.unsent) and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _work(self) -> None:
-        loop = asyncio.new_event_loop()  # kept, because the channel layer keeps a connection for each loop
-        client = redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2)
-        news: list[News] = []
-        told_at = 0.0
-        while True:
-            batch = self._gather(_NEWS_EVERY_S if news else None)
-            news += [message for message in batch if isinstance(message, News)]
-            urgent = [message for message in batch if not isinstance(message, News)]
-            self._attempt(lambda: _ring(client, urgent), len(urgent))  # noqa: B023 (called at once)
-            if news and time.monotonic() - told_at >= _NEWS_EVERY_S:
-                latest = {message.run_id: message.seq for message in news}
-                self._attempt(lambda: _spread(loop, latest), len(news))  # noqa: B023 (called at once)
-                news, told_at = [], time.monotonic()
-            time.sleep(_PAUSE_S)
 
-    def _gather(self, timeout_s: float | None) -> list[Message]:
-        """Everything that waits to be sent; nothing, if nothing came within the time."""
-        batch: list[Message] = []
-        try:
-            batch.append(self._waiting.get(timeout=timeout_s))
-            while True:
-                batch.append(self._waiting.get_nowait())
-        except queue.Empty:
-            return batch
+class _Sender:
+    """A thread that sends in rounds whatever has come meanwhile.
 
-    def _attempt(self, send: Callable[[], None], count: int) -> None:
-        if not count:
+    Args:
+        make: makes, on that thread, what sends a round.
+        pause_s: seconds between two rounds.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[list[Any]], None]], *, pause_s: float) -> None:
+        self._make = make
+        self._pause_s = pause_s
+        self._waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._complained = 0.0
+        self.unsent = 0
+
+    def send(self, messages: list[Any]) -> None:
+        if not messages:
             return
-        try:
-            send()
-        except Exception as error:  # noqa: BLE001 (a lost message only costs time; see above)
-            self._complain(error)
         with self._lock:
-            self._unsent -= count
+            self.unsent += len(messages)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._make.__name__, daemon=True)
+                self._thread.start()
+        self._waiting.put(messages)
+
+    def _work(self) -> None:
+        send = self._make()
+        while True:
+            batch = self._waiting.get()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    batch += self._waiting.get_nowait()
+            try:
+                send(batch)
+            except Exception as error:  # noqa: BLE001 (a lost message only costs time; see above)
+                self._complain(error)
+            with self._lock:
+                self.unsent -= len(batch)
+            time.sleep(self._pause_s) if self._pause_s else None
 
     def _complain(self, error: Exception) -> None:
         if time.monotonic() - self._complained > _COMPLAIN_EVERY_S:
@@ -118,23 +136,41 @@ class Doorbell:
             log.warning("The broker is away; what waits starts when it is back: %s", error)
 
 
-def _ring(client: redis.Redis, messages: Sequence[Message]) -> None:
+def _ringer() -> Callable[[list[Any]], None]:
     from webapp.celery import app
 
+    client = redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2)
+    founder = tasks.BellFounder(app)
+    return lambda messages: _ring(client, founder, messages)
+
+
+def _crier() -> Callable[[list[Any]], None]:
+    loop = asyncio.new_event_loop()  # kept, because the channel layer keeps a connection for each loop
+
+    def tell(news: list[News]) -> None:
+        for run_id, seq in {one.run_id: one.seq for one in news}.items():
+            loop.run_until_complete(_tell(run_id, seq))
+
+    return tell
+
+
+def _ring(client: redis.Redis, founder: tasks.BellFounder, messages: Sequence[Message]) -> None:
+    mail: defaultdict[str, list[str]] = defaultdict(list)
+    bells: defaultdict[str, list[str]] = defaultdict(list)
+    for message in messages:
+        if isinstance(message, Mail):
+            mail[mailbox_key(message.worker)].append(str(message.invocation_id))
+        elif isinstance(message, Bell):
+            bells[f"{settings.BROKER_PREFIX}{list_name(message.queue, message.priority)}"].append(
+                founder.message(message)
+            )
     with client.pipeline(transaction=False) as pipe:
-        for message in messages:
-            if isinstance(message, Mail):
-                key = mailbox_key(message.worker)
-                pipe.rpush(key, str(message.invocation_id))
-                pipe.expire(key, EXPIRES_S)
+        for key, texts in bells.items():
+            pipe.lpush(key, *texts)
+        for key, texts in mail.items():
+            pipe.rpush(key, *texts)
+            pipe.expire(key, EXPIRES_S)
         pipe.execute()
-    if bells := [message for message in messages if isinstance(message, Bell)]:
-        tasks.ring(app, bells)
-
-
-def _spread(loop: asyncio.AbstractEventLoop, latest: Mapping[UUID, int]) -> None:
-    for run_id, seq in latest.items():
-        loop.run_until_complete(_tell(run_id, seq))
 
 
 doorbell = Doorbell()
@@ -149,8 +185,10 @@ def queue_lengths(queues: list[str]) -> dict[str, int]:
     client = redis.Redis.from_url(_redis_url(), socket_timeout=3, socket_connect_timeout=2)
     with client, client.pipeline(transaction=False) as pipe:
         for name in queues:
-            pipe.llen(f"{settings.BROKER_PREFIX}{name}")
-        return dict(zip(queues, pipe.execute(), strict=True))
+            for priority in PRIORITIES:
+                pipe.llen(f"{settings.BROKER_PREFIX}{list_name(name, priority)}")
+        lengths = iter(pipe.execute())
+    return {name: sum(next(lengths) for _ in PRIORITIES) for name in queues}
 
 
 async def _tell(run_id: UUID, seq: int) -> None:

@@ -38,8 +38,22 @@ class RunNotResumable(WebappError):
     code = "run_not_resumable"
 
 
+class RunNotRepeatable(WebappError):
+    """Only a run that has ended, and whose chain still exists, can be run again."""
+
+    status = 409
+    code = "run_not_repeatable"
+
+
 class ChainNotStreaming(WebappError):
     """The chain gives one value, not a stream."""
 
     status = 409
     code = "chain_not_streaming"
+
+
+class PriorityRefused(WebappError):
+    """Only staff may start runs of high priority. Ask for `normal` or `low`."""
+
+    status = 403
+    code = "priority_refused"

@@ -5,6 +5,7 @@ import hashlib
 from django.db import connection
 from django.db.models import QuerySet
 
+from webapp.runs import sharing
 from webapp.runs.models import Invocation, State
 from webapp.runs.rows import CallRow
 from webapp.runs.workset import Workset
@@ -27,7 +28,11 @@ def ring_next(work: Workset, row: CallRow) -> None:
     due = _kind(work, row).filter(state=State.QUEUED, available_at__lte=work.now).exclude(id=row.id)
     oldest = due.order_by("available_at").values_list("id", flat=True).first()
     found = work.call(oldest) if oldest is not None else None
-    if found is not None:
+    if found is None:
+        return
+    if found.rung_at is None:
+        sharing.enter(work, found)
+    else:
         work.ring(found)
 
 

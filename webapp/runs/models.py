@@ -33,6 +33,22 @@ class AttemptState(models.TextChoices):
     HANDED_BACK = "handed_back"
 
 
+class Reuse(models.TextChoices):
+    """What stands in for calls that a run makes for the first time."""
+
+    CACHE = "cache"  # for chainlets that allow it: what another run got for the same input
+    KEPT = "kept"  # what was kept of the run that this one repeats
+    NOTHING = "nothing"
+
+
+class Priority(models.TextChoices):
+    """Whose calls are taken first, where several wait on a queue."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
 class Run(models.Model):
     """One execution of a chain with one input.
 
@@ -41,6 +57,10 @@ class Run(models.Model):
         output: the entrypoint's value once it succeeded.
         progress: the last progress event, {done, total, message}.
         last_seq: number of the newest event; grows by one with each.
+        deadline_at: when it fails if it has not ended by then.
+        priority: its calls are taken before those of lower priority, and after those of a higher one.
+        bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
+        rerun_of: the run that this one repeats; it may have been deleted since.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -60,6 +80,15 @@ class Run(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    priority = models.CharField(
+        max_length=6, choices=Priority.choices, default=Priority.NORMAL, db_default=Priority.NORMAL
+    )
+    bells = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), editable=False, blank=True
+    )
+    rerun_of = models.UUIDField(null=True, blank=True, editable=False)
+    reuse = models.CharField(max_length=7, choices=Reuse.choices, default=Reuse.CACHE, db_default=Reuse.CACHE)
 
     class Meta:
         """Newest first; one run for an owner's idempotency key."""
@@ -68,6 +97,11 @@ class Run(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"]),
             models.Index(fields=["state"]),
+            models.Index(
+                fields=["state", "deadline_at"],
+                condition=models.Q(deadline_at__isnull=False),
+                name="run_with_a_deadline",
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["owner", "idempotency_key"], name="run_once_for_a_key"),
@@ -90,9 +124,11 @@ class Invocation(models.Model):
         caller_round: the caller's round in which the call was made; its failure counts for that round.
         timeout_s: seconds an attempt may take; none for the root.
         fleet_limit: calls of this chainlet that all workers together may have under way; none if unlimited.
+        code: digest of the chainlet's code when the call was made.
+        cache_s: seconds for which the result may serve other runs; none if not, or if it came from one.
         lease_expires_at: until when `worker` holds it; renewed while it lives.
         available_at: not to be started before.
-        rung_at: when a bell was last sent to its queue.
+        rung_at: when a bell was last sent to its queue; none while it is held back, or not due.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -113,6 +149,8 @@ class Invocation(models.Model):
     input = models.JSONField()
     input_hash = models.CharField(max_length=64)
     occurrence = models.PositiveIntegerField(default=0)
+    code = models.CharField(max_length=32, blank=True, default="", db_default="")
+    cache_s = models.FloatField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
@@ -131,6 +169,11 @@ class Invocation(models.Model):
             models.Index(fields=["state", "lease_expires_at"]),
             models.Index(fields=["state", "queue", "available_at"]),
             models.Index(fields=["worker", "state"]),
+            models.Index(
+                fields=["input_hash", "code", "ended_at"],
+                condition=models.Q(cache_s__isnull=False),
+                name="call_for_other_runs",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -138,10 +181,31 @@ class Invocation(models.Model):
         return f"{self.chainlet} {self.id}"
 
 
+class KeptCall(models.Model):
+    """A finished call of an earlier run, for when this run makes the same call.
+
+    Attributes:
+        id: that the call will have in this run.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="kept_calls")
+    result = models.JSONField()
+    from_run = models.UUIDField()
+    from_invocation = models.UUIDField()
+
+    def __str__(self) -> str:
+        """Where it came from."""
+        return f"{self.id} from {self.from_invocation}"
+
+
 class Attempt(models.Model):
     """One try at an invocation, by one worker."""
 
-    invocation = models.ForeignKey(Invocation, on_delete=models.CASCADE, related_name="attempts")
+    # The constraint below is an index that begins with it.
+    invocation = models.ForeignKey(
+        Invocation, on_delete=models.CASCADE, related_name="attempts", db_index=False
+    )
     number = models.PositiveIntegerField()
     worker = models.CharField(max_length=200)
     hardware = models.CharField(max_length=50)
@@ -183,3 +247,37 @@ class Event(models.Model):
     def __str__(self) -> str:
         """Number and type."""
         return f"{self.seq} {self.type}"
+
+
+class WhyUnserved(models.TextChoices):
+    """Why no live worker serves a queue."""
+
+    NO_WORKER = "no_worker"
+    WORKER_STOPPED = "worker_stopped"
+    WORKER_LOST = "worker_lost"
+
+
+class Unserved(models.Model):
+    """A queue that no live worker serves, as a run was last told of it.
+
+    Attributes:
+        count: calls of the run that wait there.
+        since: when the oldest of them entered the queue.
+        reason: what became of the worker that served it last.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="unserved")
+    queue = models.CharField(max_length=50)
+    count = models.PositiveIntegerField()
+    since = models.DateTimeField()
+    reason = models.CharField(max_length=20, choices=WhyUnserved.choices)
+
+    class Meta:
+        """By queue; one of each a run."""
+
+        ordering: ClassVar = ["queue"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "queue"], name="unserved_once_a_run")]
+
+    def __str__(self) -> str:
+        """Its queue."""
+        return self.queue

@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 
 import redis
 from django.db import OperationalError, close_old_connections
-from django.db.models import Q
+from django.db.models import Min
 
 from chainlets.runtime.tasks import Bell
 from webapp.fleet.services import note_lost_workers
-from webapp.runs import clock, transitions
+from webapp.runs import clock, sharing, transitions
+from webapp.runs.deadlines import end_overdue
 from webapp.runs.doorbell import doorbell, queue_lengths
 from webapp.runs.leftovers import clear_orphans, clear_scratch
-from webapp.runs.models import Invocation, State
+from webapp.runs.models import Invocation, Run, State
+from webapp.runs.unserved import tell_unserved
 from webapp.runs.workset import working_on
 
 log = logging.getLogger(__name__)
@@ -60,25 +62,52 @@ def sweep() -> None:
                 log.warning(
                     "%s was taken back from %s, which shows no sign of life", invocation, invocation.worker
                 )
+    end_overdue(now)
     note_lost_workers(now=now)
+    tell_unserved(now=now)
     _ring_unanswered(now)
+    ring_held_back(now)
 
 
 def _ring_unanswered(now: datetime) -> None:
-    waiting = Invocation.objects.filter(state=State.QUEUED, available_at__lte=now)
-    due = waiting.filter(Q(rung_at=None) | Q(rung_at__lt=now - UNANSWERED)).order_by("available_at")
+    rung = Invocation.objects.filter(state=State.QUEUED, available_at__lte=now, rung_at__isnull=False)
+    due = rung.filter(rung_at__lt=now - UNANSWERED).order_by("rung_at")
     rows = list(due.select_related("run__chain")[:_MOST])
     if not rows:
         return
     queues = list({row.queue for row in rows})
-    queued = Counter(waiting.filter(queue__in=queues).values_list("queue", flat=True))
+    queued = Counter(rung.filter(queue__in=queues).values_list("queue", flat=True))
     # A long queue is no lost bell: ring only as many as there are more rows than messages.
     missing = Counter({name: queued[name] - length for name, length in queue_lengths(queues).items()})
     for row in rows:
-        if row.rung_at is not None and missing[row.queue] <= 0:
+        if missing[row.queue] <= 0:
             continue
         missing[row.queue] -= 1
         changed = Invocation.objects.filter(id=row.id, state=State.QUEUED, rung_at=row.rung_at)
         if changed.update(rung_at=now) == 1:  # otherwise it was claimed, or another reconciler rings it
-            chain = row.run.chain.name
-            doorbell.send(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
+            bell = Bell(
+                chain=row.run.chain.name,
+                chainlet=row.chainlet,
+                queue=row.queue,
+                invocation_id=row.id,
+                priority=row.run.priority,
+            )
+            doorbell.send([bell])
+
+
+def ring_held_back(now: datetime) -> None:
+    """Ring for what is due and has no bell: second tries whose time has come, and shares that got stuck."""
+    silent = Invocation.objects.filter(state=State.QUEUED, available_at__lte=now, rung_at=None)
+    shares = list(silent.values("run_id", "queue").annotate(since=Min("available_at"))[:_MOST])
+    bells = dict(Run.objects.filter(id__in={share["run_id"] for share in shares}).values_list("id", "bells"))
+    for share in shares:
+        run_id, queue = share["run_id"], share["queue"]
+        out, _ = bells.get(run_id, {}).get(queue, (0, False))
+        if out and share["since"] >= now - UNANSWERED:
+            continue  # whoever answers those that are out rings for these
+        with working_on(runs=[run_id]) as work:
+            if work.find_run(run_id) is None:
+                continue  # it was deleted meanwhile
+            if share["since"] < now - UNANSWERED:
+                sharing.recount(work, run_id=run_id, queue=queue)
+            sharing.refill(work, run_id=run_id, queue=queue)

@@ -11,22 +11,39 @@ from uuid import UUID
 
 from webapp.runs.models import State
 
+# `json.dumps` would make an encoder for each value.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(kw_only=True, slots=True)
 class RunRow:
-    """A run, its row taken for this transaction."""
+    """A run, its row taken for this transaction.
+
+    Attributes:
+        bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
+    """
 
     id: UUID
     chain_id: int
     state: State
+    owner_id: int
+    reuse: str
+    priority: str
+    bells: dict[str, tuple[int, bool]]
     last_seq: int
     warnings: list[str]
     started_at: datetime | None
     changed: dict[str, Any] = field(default_factory=dict)
+    rang: bool = False
 
     def change(self, **values: Any) -> None:
         """Set columns."""
         _set(self, values)
+
+    def set_bells(self, queue: str, out: int, *, held: bool) -> None:
+        """Note how many bells it has out on a queue, and whether calls are held back."""
+        self.bells[queue] = (out, held)
+        self.rang = True
 
 
 @dataclass(kw_only=True, slots=True)
@@ -65,6 +82,8 @@ class CallRow:
     ended_at: datetime | None = None
     input_hash: str = ""
     occurrence: int = 0
+    code: str = ""
+    cache_s: float | None = None
     input: str | None = None
     result: str | None = None
     error: str | None = None
@@ -94,7 +113,7 @@ class AttemptRow:
 
 def as_text(value: Any) -> str:
     """JSON as it stands in a column."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def from_text(text: str | None) -> Any:

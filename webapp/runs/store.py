@@ -14,8 +14,9 @@ from chainlets.runtime import store as engine
 from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
 from webapp.files.services import delete_scratch
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
-from webapp.runs import transitions
+from webapp.runs import columns, sharing, transitions
 from webapp.runs.models import Event, Invocation, State
+from webapp.runs.reuse import taken_over
 from webapp.runs.rows import CallRow, as_text, from_text
 from webapp.runs.workset import Workset, read_calls, working_on
 
@@ -71,7 +72,8 @@ class DatabaseRunStore:
             row = work.add(_new_row(work, caller, call))
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
             work.event(row.run_id, "invocation.queued", data, invocation=row.id)
-            work.ring(row)
+            if not taken_over(work, row):
+                sharing.enter(work, row)
         elif row.state == State.SUCCEEDED:
             work.event(row.run_id, "invocation.kept", invocation=row.id)
         elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
@@ -84,6 +86,8 @@ class DatabaseRunStore:
                 timeout_s=call.timeout_s,
                 queue=call.queue,
                 fleet_limit=call.fleet_limit,
+                code=call.code,
+                cache_s=call.cache_s,
                 caller_round=caller.round,
             )
         return _outcome(row)
@@ -93,12 +97,12 @@ class DatabaseRunStore:
         work = _work.get()
         if work is None:
             with _available():
-                rows = read_calls(ids)
+                rows = read_calls(columns.Link(), ids)
             return [_outcome(row) for row in rows]
         work.load(ids)
         return [_outcome(row) for id in ids if (row := work.call(id)) is not None]
 
-    def succeed(self, *, fence: Fence, result: Any) -> bool:
+    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:
         """Record a result once."""
         work = _current()
         row = transitions.owned(work, fence)
@@ -106,19 +110,19 @@ class DatabaseRunStore:
             # We were cut off and a newer attempt has the work, or it was cancelled. The newer
             # answer counts; ours came from the same input, so nothing is lost.
             return False
-        if transitions.succeed(work, row, result):
+        if transitions.succeed(work, row, result, called=called):
             work.write()
             delete_scratch(run_id=row.run_id)
         return True
 
-    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> bool:
+    def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt once."""
         work = _current()
         row = transitions.owned(work, fence)
         if row is None:
-            return False  # as in `succeed`: a newer attempt has the work, or nobody wants it
+            return None  # as in `succeed`: a newer attempt has the work, or nobody wants it
         transitions.fail(work, row, failure, final=final)
-        return True
+        return _outcome(row)
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream, and wake whoever reads it."""
@@ -233,10 +237,11 @@ def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
         input=as_text(call.input),
         input_hash=call.input_hash,
         occurrence=call.occurrence,
+        code=call.code,
+        cache_s=call.cache_s,
         caller_round=caller.round,
         caller_worker=caller.worker,
-        available_at=work.now,
-        rung_at=work.now,
+        available_at=work.moment(),
         created_at=work.now,
     )
 

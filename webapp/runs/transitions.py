@@ -13,7 +13,7 @@ from chainlets.failure import Failure
 from chainlets.retrying import GiveUp, after_failure
 from chainlets.runtime.store import Fence, WorkerIdentity
 from chainlets.runtime.transitions import after_death
-from webapp.runs import limits
+from webapp.runs import limits, sharing
 from webapp.runs.models import OPEN, AttemptState, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
@@ -34,8 +34,11 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     due = row.available_at is not None and row.available_at <= work.now
     if row.state != State.QUEUED or not due:
         return False  # a doubled bell, or a cancelled call: somebody else has it, or nobody needs it
+    if work.run(row.run_id).state not in OPEN:
+        return False  # what a run leaves open ends with it, so this is a row that nobody needs
     if not limits.has_room(work, row):
         return False  # rung again as soon as one of its kind ends
+    sharing.leave(work, row)
     row.change(
         state=State.RUNNING,
         attempt=row.attempt + 1,
@@ -47,6 +50,7 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
         error=None,
     )
     work.begin_attempt(row, worker=worker.name, hardware=worker.hardware)
+    sharing.top_up(work, run_id=row.run_id, queue=row.queue)
     run = work.run(row.run_id)
     if row.parent_id is None and run.state == State.QUEUED:
         run.change(state=State.RUNNING, started_at=run.started_at or work.now)
@@ -56,13 +60,13 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     return True
 
 
-def succeed(work: Workset, row: CallRow, result: Any) -> bool:
-    """Record a result; whether the run ended with it."""
+def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True) -> bool:
+    """Record a result; whether the run ended with it. `called`: it may have called others."""
     text = as_text(result)
     row.change(state=State.SUCCEEDED, result=text, **_ended(work))
     work.end_attempt(row, AttemptState.SUCCEEDED)
     work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
-    _settle(work, row)
+    _settle(work, row, called=called)
     if row.parent_id is not None:
         return False
     work.run(row.run_id).change(state=State.SUCCEEDED, output=text, ended_at=work.now)
@@ -115,6 +119,15 @@ def take_back(work: Workset, row: CallRow) -> bool:
     return True
 
 
+def overrun(work: Workset, root: CallRow, message: str) -> None:
+    """Fail a run whose time is up; what it has under way is cancelled, and the workers told."""
+    failure = _failure(root, "DeadlineExceeded", message)
+    if root.state == State.RUNNING:
+        work.end_attempt(root, AttemptState.FAILED, error=as_text(failure))
+        work.mail(root.worker, root.id)
+    _give_up(work, root, failure)
+
+
 def requeue_ended(work: Workset, row: CallRow, **changes: Any) -> None:
     """Queue a failed or cancelled invocation again, with its tries given back."""
     _queue(work, row, failures=0, deaths=0, ended_at=None, error=None, round=row.round + 1, **changes)
@@ -128,6 +141,8 @@ def cancel_tree(work: Workset, rows: Iterable[CallRow]) -> None:
     while level:
         for row in level:
             was_running = row.state == State.RUNNING
+            if not was_running:
+                sharing.leave(work, row)
             error = as_text(_failure(row, "CallCancelled", f"`{row.chainlet}` was cancelled."))
             row.change(state=State.CANCELLED, error=error, **_ended(work))
             if was_running:
@@ -135,6 +150,8 @@ def cancel_tree(work: Workset, rows: Iterable[CallRow]) -> None:
                 work.mail(row.worker, row.id)
             work.event(row.run_id, "invocation.cancelled", {"attempt": row.attempt}, invocation=row.id)
             limits.ring_next(work, row)
+        for run_id, queue in {(row.run_id, row.queue) for row in level}:
+            sharing.top_up(work, run_id=run_id, queue=queue)
         # Calls of an invocation that ended by itself were settled then; so follow only what ends now.
         level = [child for row in level for child in work.open_calls_of(row.id)]
 
@@ -160,11 +177,13 @@ def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = Tr
         waiting=False,
         lease_expires_at=None,
         available_at=work.now + timedelta(seconds=delay_s),
-        rung_at=work.now if bell else None,
+        rung_at=None,
         **changes,
     )
     if bell:
-        work.ring(row)
+        sharing.enter(work, row)
+    else:
+        sharing.hold(work, row)
 
 
 def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:
@@ -178,11 +197,12 @@ def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:
         work.event(row.run_id, "run.failed", {"error": error})
 
 
-def _settle(work: Workset, row: CallRow) -> None:
+def _settle(work: Workset, row: CallRow, *, called: bool = True) -> None:
     """What an ended invocation called and did not wait for is of no use to anyone; its own caller may go on."""
-    cancel_tree(work, work.open_calls_of(row.id))
+    if called:
+        cancel_tree(work, work.open_calls_of(row.id))
     limits.ring_next(work, row)
-    wake_caller(work, row)
+    work.mail(row.caller_worker, row.id, ended=True)
 
 
 def _failure(row: CallRow, type: str, message: str) -> dict[str, Any]:

@@ -6,13 +6,14 @@ values; no statement is sent for a single call where one for all calls will do.
 """
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from chainlets.runtime.tasks import Bell
 from webapp.catalog.models import Chain
@@ -32,11 +33,15 @@ _TEXTS = (
     "CASE WHEN self.state IN ('failed', 'cancelled') THEN CAST(self.error AS text) END",
     "(SELECT caller.worker FROM runs_invocation AS caller WHERE caller.id = self.parent_id)",
 )
-_RUN = ("id", "chain_id", "state", "last_seq", "warnings", "started_at")
+_MOMENTS = 1000  # more than a transaction has operations
+_RUN = (
+    "id", "chain_id", "owner_id", "state", "reuse", "priority", "last_seq", "warnings", "started_at", "bells",
+)  # fmt: skip
 _NEW_CALL = (
     "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
     "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at", "available_at",
-    "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "result", "error",
+    "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "code", "cache_s", "result",
+    "error",
 )  # fmt: skip
 _NEW_ATTEMPT = ("invocation", "number", "worker", "hardware", "state", "started_at", "ended_at", "error")
 _NEW_EVENT = ("run", "seq", "at", "type", "invocation_id", "data")
@@ -51,12 +56,19 @@ class Workset:
 
     def __init__(self) -> None:
         self.now: datetime = clock.now()
+        self._link = columns.Link()
+        self._moments = 0
         self._calls: dict[UUID, CallRow | None] = {}
         self._runs: dict[UUID, RunRow | None] = {}
         self._children: dict[UUID, list[UUID]] = {}
         self._attempts: dict[tuple[UUID, int], AttemptRow] = {}
         self._events: list[tuple[UUID, int, datetime, str, UUID | None, str]] = []
         self._messages: list[Message] = []
+
+    def moment(self) -> datetime:
+        """A time a little before the transaction's, later with each call: it keeps calls in the order they were made."""
+        self._moments += 1
+        return self.now + timedelta(microseconds=self._moments - _MOMENTS)
 
     def load(self, ids: Iterable[UUID]) -> None:
         """Read invocations and take their runs; those that are not there are known as missing."""
@@ -66,7 +78,7 @@ class Workset:
         self._hold(wanted, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN ({ids}))")
         # Only now, with the runs taken, is what stands in the rows the last word.
         self._calls.update(dict.fromkeys(wanted))
-        self._calls.update({row.id: row for row in read_calls(wanted)})
+        self._calls.update({row.id: row for row in read_calls(self._link, wanted)})
 
     def take_runs(self, ids: Collection[UUID]) -> None:
         """Hold these runs until the end; in the order of their ids, so that no two transactions wait for each other."""
@@ -75,14 +87,17 @@ class Workset:
         self._hold(wanted, where="id IN ({ids})")
 
     def _hold(self, ids: Collection[UUID], *, where: str) -> None:
-        for id, chain_id, state, last_seq, warnings, started_at in columns.select(
-            Run, _RUN, ids, where=where, lock=True
-        ):
+        for row in self._link.select(Run, _RUN, ids, where=where, lock=True):
+            id, chain_id, owner_id, state, reuse, priority, last_seq, warnings, started_at, bells = row
             if self._runs.get(id) is None:
                 self._runs[id] = RunRow(
                     id=id,
                     chain_id=chain_id,
                     state=State(state),
+                    owner_id=owner_id,
+                    reuse=reuse,
+                    priority=priority,
+                    bells={queue: (out, held) for queue, (out, held) in from_text(bells).items()},
                     last_seq=last_seq,
                     warnings=from_text(warnings),
                     started_at=started_at,
@@ -92,6 +107,10 @@ class Workset:
         """An invocation; None if there is none."""
         self.load([id])
         return self._calls[id]
+
+    def missing(self) -> list[UUID]:
+        """Invocations that were looked for and are not there; those about to be recorded are among them."""
+        return [id for id, row in self._calls.items() if row is None]
 
     def find_run(self, id: UUID) -> RunRow | None:
         """A run; None if it was deleted."""
@@ -111,7 +130,7 @@ class Workset:
 
     def chain_of(self, row: CallRow) -> str:
         """The name of the chain that an invocation belongs to. Joined to a run's row, the chain's would be held too."""
-        return _chain_name(self.run(row.run_id).chain_id, connection.settings_dict["NAME"])
+        return _chain_name(self.run(row.run_id).chain_id, self._link.database)
 
     def open_calls_of(self, id: UUID) -> list[CallRow]:
         """What an invocation called and what has not ended, the oldest first."""
@@ -179,34 +198,46 @@ class Workset:
     def ring(self, row: CallRow) -> None:
         """Tell the workers of an invocation's queue, once this transaction is committed."""
         chain = self.chain_of(row)
-        self._messages.append(Bell(chain=chain, chainlet=row.chainlet, queue=row.queue, invocation_id=row.id))
+        self._messages.append(
+            Bell(
+                chain=chain,
+                chainlet=row.chainlet,
+                queue=row.queue,
+                invocation_id=row.id,
+                priority=self.run(row.run_id).priority,
+            )
+        )
 
-    def mail(self, worker: str, invocation_id: UUID) -> None:
-        """Tell a worker that an invocation it holds, or waits for, has changed; once this is committed."""
+    def mail(self, worker: str, invocation_id: UUID, *, ended: bool = False) -> None:
+        """Tell a worker that an invocation it holds, or waits for, has changed or `ended`; once this is committed."""
         if worker:
-            self._messages.append(Mail(worker=worker, invocation_id=invocation_id))
+            self._messages.append(Mail(worker=worker, invocation_id=invocation_id, ended=ended))
 
     def write(self) -> None:
         """Send everything that has changed to the database, and forget that it has."""
         calls = [row for row in self._calls.values() if row is not None]
         new = [row for row in calls if row.new]
-        columns.insert(Invocation, _NEW_CALL, [_new_call(row) for row in new])
+        self._link.insert(Invocation, _NEW_CALL, [_new_call(row) for row in new])
         changed = (((row.id,), row.changed) for row in calls if row.changed and not row.new)
-        columns.update(Invocation, ("id",), list(changed))
+        self._link.update(Invocation, ("id",), list(changed))
         for row in calls:
             row.new, row.changed = False, {}
         attempts = self._attempts.values()
-        columns.insert(Attempt, _NEW_ATTEMPT, [_new_attempt(one) for one in attempts if one.new])
+        self._link.insert(Attempt, _NEW_ATTEMPT, [_new_attempt(one) for one in attempts if one.new])
         ended = ((one.invocation_id, one.number) for one in attempts)
         values = ({"state": one.state, "ended_at": one.ended_at, "error": one.error} for one in attempts)
         both = zip(ended, values, list(attempts), strict=True)
-        columns.update(
+        self._link.update(
             Attempt, ("invocation", "number"), [(key, value) for key, value, one in both if not one.new]
         )
         self._attempts = {}
-        columns.insert(Event, _NEW_EVENT, self._events)
+        self._link.insert(Event, _NEW_EVENT, self._events)
+        for run in self._runs.values():
+            if run is not None and run.rang:
+                run.changed["bells"] = as_text(run.bells)
+                run.rang = False
         runs = [run for run in self._runs.values() if run is not None and run.changed]
-        columns.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
+        self._link.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
         for run in runs:
             if "last_seq" in run.changed:
                 self._messages.append(News(run_id=run.id, seq=run.last_seq))
@@ -214,7 +245,7 @@ class Workset:
         self._events = []
         messages, self._messages = self._messages, []
         if messages:
-            transaction.on_commit(lambda: _send(messages))
+            transaction.on_commit(lambda: doorbell.send(messages))
 
 
 @contextmanager
@@ -228,10 +259,10 @@ def working_on(ids: Iterable[UUID] = (), *, runs: Collection[UUID] = ()) -> Iter
         workset.write()
 
 
-def read_calls(ids: Collection[UUID]) -> list[CallRow]:
+def read_calls(link: columns.Link, ids: Collection[UUID]) -> list[CallRow]:
     """Invocations as they stand; those that are not there are left out."""
     found = []
-    for *core, input, result, error, caller in columns.select(Invocation, _CORE, ids, texts=_TEXTS):
+    for *core, input, result, error, caller in link.select(Invocation, _CORE, ids, texts=_TEXTS):
         values = dict(zip(_CORE, core, strict=True))
         values["state"] = State(values["state"])
         row = CallRow(**values, input=input, result=result, error=error, caller_worker=caller or "")
@@ -244,17 +275,6 @@ def _chain_name(chain_id: int, database: str) -> str:  # noqa: ARG001 (part of t
     return Chain.objects.values_list("name", flat=True).get(id=chain_id)
 
 
-def _send(messages: list[Message]) -> None:
-    for message in messages:
-        doorbell.send(message)
-
-
-def _new_call(row: CallRow) -> list[Any]:
-    named = {"run": "run_id", "parent": "parent_id"}
-    return [getattr(row, named.get(name, name)) for name in _NEW_CALL]
-
-
-def _new_attempt(one: AttemptRow) -> list[Any]:
-    return [
-        one.invocation_id, one.number, one.worker, one.hardware, one.state, one.started_at, one.ended_at, one.error
-    ]  # fmt: skip
+_NAMED = {"run": "run_id", "parent": "parent_id"}
+_new_call: Callable[[CallRow], Sequence[Any]] = attrgetter(*(_NAMED.get(name, name) for name in _NEW_CALL))
+_new_attempt: Callable[[AttemptRow], Sequence[Any]] = attrgetter("invocation_id", *_NEW_ATTEMPT[1:])

@@ -130,6 +130,11 @@ export function actOnRun(id: string, action: "cancel" | "resume"): Promise<Run> 
   return request("POST", `/api/runs/${id}/${action}`);
 }
 
+/** Starts a new run that keeps what this one finished, but for the call `from` and all below it. */
+export function rerun(id: string, from: string): Promise<Run> {
+  return request("POST", `/api/runs/${id}/rerun`, { body: { from } });
+}
+
 export function deleteRun(id: string): Promise<void> {
   return request("DELETE", `/api/runs/${id}`);
 }

@@ -3,7 +3,7 @@ import { contentUrl } from "../api/client";
 import type { Run, Transcript as TranscriptOutput } from "../api/types";
 import { Link } from "../router";
 import { Actions } from "../run/Actions";
-import { rootOf } from "../run/calls";
+import { rootIdOf, rootOf } from "../run/calls";
 import { Excerpt } from "../run/Excerpt";
 import { Failure } from "../run/Failure";
 import type { RunView } from "../run/fold";
@@ -13,6 +13,7 @@ import { Steps } from "../run/Steps";
 import { Streamed } from "../run/Streamed";
 import { JumpButton, Transcript } from "../run/Transcript";
 import { finalRows, liveEdge, liveRows, spokenAt } from "../run/transcript";
+import { Unserved } from "../run/Unserved";
 import { useFollow } from "../run/useFollow";
 import { usePlayer, usePlayerKeys } from "../run/usePlayer";
 import { isOver, type LiveRun, useRun } from "../run/useRun";
@@ -50,7 +51,7 @@ export function RunPage({ id, machineHasGpu }: { id: string; machineHasGpu: bool
               <Output live={live} />
               {run && <Values title="Input" value={run.input} />}
             </div>
-            <Steps view={view} machineHasGpu={machineHasGpu} />
+            <Steps runId={id} view={view} machineHasGpu={machineHasGpu} />
           </div>
         </>
       )}
@@ -77,7 +78,13 @@ function Head({ live, isTranscript }: { live: LiveRun; isTranscript: boolean }) 
         </div>
       </div>
       {(known || run) && (
-        <Actions id={live.id} state={state} isTranscript={isTranscript} onChanged={refresh} />
+        <Actions
+          id={live.id}
+          root={rootIdOf(view)}
+          state={state}
+          isTranscript={isTranscript}
+          onChanged={refresh}
+        />
       )}
     </div>
   );
@@ -94,6 +101,8 @@ function meta(run: Run | null, view: RunView): string[] {
   if (output?.model) words.push(output.model);
   if (view.chain) words.push(`${view.chain}${view.version === null ? "" : ` v${view.version}`}`);
   if (view.created_at) words.push(moment(view.created_at));
+  if (run?.deadline_at && !isOver(view.state))
+    words.push(`has to end by ${moment(run.deadline_at)}`);
   return words;
 }
 
@@ -111,8 +120,7 @@ function Output({ live }: { live: LiveRun }) {
 }
 
 function Notices({ live, isTranscript }: { live: LiveRun; isTranscript: boolean }) {
-  const { run, view, link } = live;
-  const queues = isOver(view.state) ? [] : (run?.waiting_for ?? []);
+  const { view, link } = live;
   return (
     <div className="notices">
       {view.state === "failed" && view.error && (
@@ -129,12 +137,7 @@ function Notices({ live, isTranscript }: { live: LiveRun; isTranscript: boolean 
           missing.
         </Notice>
       )}
-      {queues.map(({ queue, count }) => (
-        <Notice key={queue} tone="wait" title={`${queue} has no worker.`}>
-          {count === 1 ? "One step waits" : `${count} steps wait`} for it. Start one with{" "}
-          <code>python manage.py worker --queues {queue}</code>; the run then goes on by itself.
-        </Notice>
-      ))}
+      <Unserved view={view} />
       {view.warnings.map((warning) => (
         <Notice key={warning} tone="wait">
           {warning}
@@ -235,7 +238,7 @@ function Recording({ live, machineHasGpu }: { live: LiveRun; machineHasGpu: bool
             )
           )}
         </div>
-        <Steps view={view} machineHasGpu={machineHasGpu} />
+        <Steps runId={live.id} view={view} machineHasGpu={machineHasGpu} />
       </div>
     </>
   );

@@ -3,6 +3,7 @@ import { ApiError, actOnRun, deleteRun } from "../api/client";
 import type { RunState } from "../api/types";
 import { navigate } from "../router";
 import { Menu } from "../ui/Menu";
+import { RunAgain } from "./RunAgain";
 
 const FORMATS = [
   ["txt", "Plain text"],
@@ -15,11 +16,14 @@ const FORMATS = [
 /** What can be done with the run as it stands. */
 export function Actions({
   id,
+  root,
   state,
   isTranscript,
   onChanged,
 }: {
   id: string;
+  /** The entrypoint's call; undefined until it is known. */
+  root: string | undefined;
   state: RunState;
   isTranscript: boolean;
   onChanged: () => void;
@@ -65,6 +69,7 @@ export function Actions({
             Resume
           </button>
         )}
+        {!going && root && <RunAgain runId={id} from={root} words="Run again" />}
         <DeleteButton id={id} going={going} />
       </div>
       {problem !== "" && (

@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import { plural, span } from "../ui/format";
 import { Notice } from "../ui/Notice";
 import { blockedWords, failedTries, fieldWords } from "./calls";
@@ -9,7 +10,16 @@ import { ATTEMPT_WORDS } from "./steps";
 const MOST_LINES = 500;
 
 /** One call: its tries, where it blocked its loop, its log, and the story of each error. */
-export function CallDetails({ call, begin }: { call: Invocation; begin: number }) {
+export function CallDetails({
+  call,
+  begin,
+  children,
+}: {
+  call: Invocation;
+  begin: number;
+  /** What can be done with it. */
+  children: ReactNode;
+}) {
   const failed = failedTries(call);
   return (
     <div className="call">
@@ -19,7 +29,9 @@ export function CallDetails({ call, begin }: { call: Invocation; begin: number }
             Try {number} on {worker} ({hardware}): {ATTEMPT_WORDS[state]}
           </li>
         ))}
-        {call.attempts.length === 0 && <li>Waits on {call.queue}.</li>}
+        {call.attempts.length === 0 && (
+          <li>{call.kept ? "Kept from another run, so not made." : `Waits on ${call.queue}.`}</li>
+        )}
       </ul>
       {call.blocked.map((blocked) => (
         <Notice key={`${blocked.at} ${blocked.line}`} tone="wait">
@@ -39,6 +51,7 @@ export function CallDetails({ call, begin }: { call: Invocation; begin: number }
       {call.logs.length + call.blocked.length + failed.length === 0 && (
         <p className="hint">This call has logged nothing.</p>
       )}
+      {children}
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { plural } from "../ui/format";
 import { Icon } from "../ui/Icon";
 import { CallDetails } from "./CallDetails";
 import type { Invocation } from "./fold";
+import { RunAgain } from "./RunAgain";
 
 const MOST_CALLS = 50;
 
@@ -11,12 +12,16 @@ export function CallDialog({
   chainlet,
   calls,
   begin,
+  over,
   onClose,
 }: {
   chainlet: string;
-  calls: readonly Invocation[];
+  /** Each with its id. */
+  calls: readonly [string, Invocation][];
   /** Where the run's time begins, in milliseconds since the epoch. */
   begin: number;
+  /** The run's id once it has ended: then each call can be run again. */
+  over: string | null;
   onClose: () => void;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -29,9 +34,14 @@ export function CallDialog({
           <Icon name="close" /> Close
         </button>
       </div>
-      {calls.slice(0, MOST_CALLS).map((call, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: calls keep the order in which they were made
-        <CallDetails key={index} call={call} begin={begin} />
+      {calls.slice(0, MOST_CALLS).map(([id, call]) => (
+        <CallDetails key={id} call={call} begin={begin}>
+          {over !== null && (
+            <div>
+              <RunAgain runId={over} from={id} words="Run again from here" />
+            </div>
+          )}
+        </CallDetails>
       ))}
       {calls.length > MOST_CALLS && (
         <p className="hint">

@@ -22,9 +22,11 @@ const ROW = 12;
 
 /** Who does what: a line per chainlet, a bar per attempt, and the same as a table. */
 export const Steps = memo(function Steps({
+  runId,
   view,
   machineHasGpu,
 }: {
+  runId: string;
   view: RunView;
   machineHasGpu: boolean;
 }) {
@@ -98,6 +100,7 @@ export const Steps = memo(function Steps({
       {opened && (
         <CallDialog
           {...callsOf(opened, view)}
+          over={isOver(view.state) ? runId : null}
           begin={picture.begin}
           onClose={() => setOpened(null)}
         />
@@ -109,12 +112,17 @@ export const Steps = memo(function Steps({
 /** What a person has opened: one call, or all calls of a chainlet that have something to say. */
 type Opened = { id: string } | { chainlet: string };
 
-function callsOf(opened: Opened, view: RunView): { chainlet: string; calls: Invocation[] } {
+function callsOf(
+  opened: Opened,
+  view: RunView,
+): { chainlet: string; calls: [string, Invocation][] } {
   if ("chainlet" in opened) {
-    return { chainlet: opened.chainlet, calls: tellingCalls(view, opened.chainlet) };
+    const telling = new Set(tellingCalls(view, opened.chainlet));
+    const calls = Object.entries(view.invocations).filter(([, call]) => telling.has(call));
+    return { chainlet: opened.chainlet, calls };
   }
   const call = view.invocations[opened.id];
-  return { chainlet: call?.chainlet ?? "", calls: call ? [call] : [] };
+  return { chainlet: call?.chainlet ?? "", calls: call ? [[opened.id, call]] : [] };
 }
 
 function StepLine({
@@ -156,6 +164,6 @@ function BarShape({ bar, y, x }: { bar: Bar; y: number; x: (time: number) => num
 
 function laneWords(rows: Bar[][]): string {
   const count = rows.reduce((total, row) => total + row.length, 0);
-  if (count === 0) return "not begun";
+  if (count === 0) return "no tries";
   return `${count === 1 ? "one try" : `${count} tries`}, at most ${rows.length} at a time`;
 }

@@ -5,7 +5,11 @@ import type { Blocked, LogLine } from "./said";
 
 /** The entrypoint's call. */
 export function rootOf(view: RunView): Invocation | undefined {
-  return Object.values(view.invocations).find((call) => call.parent === null);
+  return view.invocations[rootIdOf(view) ?? ""];
+}
+
+export function rootIdOf(view: RunView): string | undefined {
+  return Object.keys(view.invocations).find((id) => view.invocations[id]?.parent === null);
 }
 
 /** "3 log lines · blocked its loop · 1 error"; nothing for calls that only did their work. */

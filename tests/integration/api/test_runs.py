@@ -8,8 +8,7 @@ from django.test import Client
 from tests.integration.web import add_events, make_run, wav
 from webapp.files.models import File
 from webapp.files.services import store_upload
-from webapp.fleet.models import Worker
-from webapp.runs.models import Attempt, Event, Invocation, Run
+from webapp.runs.models import Attempt, Event, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +25,8 @@ def test_a_run_is_accepted_and_shown(api, alice):
     run = response.json()
     assert set(run) == {
         *("id", "chain", "version", "state", "title", "input", "output", "error", "progress", "warnings"),
-        *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "url", "files"),
+        *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "deadline_at", "priority"),
+        *("rerun_of", "url", "files"),
     }
     assert (run["chain"], run["version"], run["state"], run["title"]) == ("hello", 1, "queued", "greet")
     assert run["input"] == HELLO["input"]
@@ -44,19 +44,6 @@ def test_input_files_are_shown_with_the_run(api, alice, files_dir):
     assert run["title"] == "talk.wav"
 
 
-def test_work_that_no_worker_takes_is_named_until_one_comes(api, alice):
-    run = make_run(alice)
-    root = run.invocations.get()
-    for _ in range(3):
-        Invocation.objects.create(
-            run=run, parent=root, chainlet="W", queue="gpu.t4", input={}, input_hash="1"
-        )
-    shown = api.get(f"/api/runs/{run.id}").json()["waiting_for"]
-    assert shown == [{"queue": "cpu", "count": 1}, {"queue": "gpu.t4", "count": 3}]
-    Worker.objects.create(name="w", slot="w", host="h", pid=1, hardware="cpu", queues=["cpu"])
-    assert api.get("/api/runs").json()["results"][0]["waiting_for"] == [{"queue": "gpu.t4", "count": 3}]
-
-
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
@@ -70,6 +57,7 @@ def test_work_that_no_worker_takes_is_named_until_one_comes(api, alice):
         ({"chain": "hello", "input": {"names": ["Ada"], "shout": True}}, 422, "shout"),
         ({"chain": "hello", "input": {"names": ["a\x00"]}}, 422, "input.names.0"),
         ({"chain": "hello", "input": {"names": []}, "title": "x" * 300}, 422, "title"),
+        ({"chain": "hello", "input": {"names": []}, "priority": "urgent"}, 422, "priority"),
         ({"chain": "transcribe", "input": {"audio": "x"}}, 422, "audio"),
         ({"chain": "transcribe", "input": {"audio": "file:/etc/passwd"}}, 422, "audio"),
         ({"chain": "transcribe", "input": {"audio": "http://127.0.0.1/a.wav"}}, 422, "audio"),
@@ -88,6 +76,16 @@ def test_bad_input_is_refused_in_words_and_leaves_nothing(api, body, status, fie
     assert field is None or field in told["errors"], told
     assert not Run.objects.exists()
     assert not Event.objects.exists()
+
+
+def test_only_staff_go_before_everyone_else(api, alice):
+    answer = start(api, {**HELLO, "priority": "high"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "priority_refused")
+    assert not Run.objects.exists()
+    assert start(api, {**HELLO, "priority": "low"}).json()["priority"] == "low"
+    alice.is_staff = True
+    alice.save()
+    assert start(api, {**HELLO, "priority": "high"}).json()["priority"] == "high"
 
 
 @pytest.mark.parametrize(
@@ -193,12 +191,12 @@ def test_invocations_come_with_their_attempts(api, alice):
 
 def test_cancel_and_resume_answer_the_new_state(api, alice):
     run_id = start(api).json()["id"]
-    assert api.post(f"/api/runs/{run_id}/resume").status_code == 409
+    assert api.post(f"/api/runs/{run_id}/resume", content_type="application/json").status_code == 409
     cancelled = api.post(f"/api/runs/{run_id}/cancel")
     assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
     again = api.post(f"/api/runs/{run_id}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "run_already_final")
-    resumed = api.post(f"/api/runs/{run_id}/resume")
+    resumed = api.post(f"/api/runs/{run_id}/resume", content_type="application/json")
     assert (resumed.status_code, resumed.json()["state"]) == (202, "queued")
 
 

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,12 @@ def bells(monkeypatch) -> Heard:
     """What the database's side tells workers, instead of the broker."""
     heard = Heard()
 
-    def hear(message: Any) -> None:
-        if isinstance(message, Bell):
-            heard.bells.append(message.invocation_id)
-        elif isinstance(message, Mail):
-            heard.mail.append(message.invocation_id)
+    def hear(messages: Iterable[Any]) -> None:
+        for message in messages:
+            if isinstance(message, Bell):
+                heard.bells.append(message.invocation_id)
+            elif isinstance(message, Mail):
+                heard.mail.append(message.invocation_id)
 
     monkeypatch.setattr(doorbell, "send", hear)
     return heard

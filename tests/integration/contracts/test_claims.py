@@ -66,7 +66,7 @@ def test_an_attempt_that_is_over_may_write_nothing(house):
     before = house.history(root.run_id)
 
     assert house.do("succeed", fence=old, result="old") is False
-    assert house.do("fail", fence=old, failure=FAULT) is False
+    assert house.do("fail", fence=old, failure=FAULT) is None
     assert house.do("hand_back", fence=old) is False
     house.do("output", fence=old, index=0, piece=PIECE)
     house.do("append", fence=old, type="partial", data={})
@@ -86,7 +86,7 @@ def test_a_result_is_recorded_once(house):
 
     assert house.do("succeed", fence=fence, result={"n": [1, None, "x"]}) is True
     assert house.do("succeed", fence=fence, result="again") is False
-    assert house.do("fail", fence=fence, failure=FAULT) is False
+    assert house.do("fail", fence=fence, failure=FAULT) is None
 
     (outcome,) = house.do("outcomes", ids=[fence.invocation_id])
     assert (outcome.state, outcome.result, outcome.failure) == (State.SUCCEEDED, {"n": [1, None, "x"]}, None)
@@ -116,7 +116,8 @@ def test_a_failed_attempt_is_followed_by_the_next_until_none_is_left(house):
         for attempt in (1, 2, 3):
             fence = house.claim(call.id).fence
             assert fence.attempt == attempt
-            assert house.do("fail", fence=fence, failure=FAULT) is True
+            then = State.QUEUED if attempt < 3 else State.FAILED
+            assert house.do("fail", fence=fence, failure=FAULT).state == then
 
     (outcome,) = house.do("outcomes", ids=[call.id])
     assert (outcome.state, outcome.failure) == (State.FAILED, FAULT)

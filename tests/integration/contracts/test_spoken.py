@@ -52,7 +52,7 @@ class Worked:
             files=LocalFileStore(),
             scratch=self.scratch,
             worker="w1",
-            on_wait=(),
+            on_wait=lambda: None,
         )
         self.cancel = lambda: execution.cancel(ending=False)
         result = execution.run_sync(say, {})
@@ -116,7 +116,8 @@ def test_its_folder_is_its_own_and_goes_with_it(place):
     def write():
         (chains.scratch_dir() / "draft").write_text("x")
         assert (chains.scratch_dir() / "draft").read_text() == "x"
+        return chains.scratch_dir()
 
-    place.run(write)
+    folder, _ = place.run(write)
 
-    assert not place.scratch.exists()
+    assert not folder.exists()

@@ -1,10 +1,9 @@
 """Who waits for a slot keeps the turn, and whoever cannot be served in good time is let go."""
 
-import asyncio
-
 import pytest
 
-from chainlets.runtime.waiting_room import LONGEST_S, MOMENT_S, WaitingRoom, may_stay
+from chainlets.runtime.replicas import Slots
+from chainlets.runtime.waiting_room import LONGEST_S, MOMENT_S, Waiting, WaitingRoom, may_stay
 
 
 @pytest.mark.parametrize(
@@ -23,55 +22,62 @@ def test_how_long_a_bell_may_stay(waited_s, ahead, crowded, stays):
     assert may_stay(waited_s=waited_s, ahead=ahead, slots=2, crowded=crowded) is stays
 
 
-async def test_slots_are_given_in_the_order_of_arrival():
-    room, slots, served = WaitingRoom(), asyncio.Semaphore(1), []
-    await slots.acquire()
+class House:
+    """A replica of one slot, which is taken, and four bells that wait for it."""
 
-    async def come(number):
-        if await room.wait(slots, size=1):
-            served.append(number)
-            slots.release()
+    def __init__(self):
+        self.room, self.slots = WaitingRoom(), Slots(1)
+        self.served, self.left = [], []
+        assert self.slots.take(lambda: None)
+        for number in range(4):
+            self.come(number)
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(5):
-            group.create_task(come(number))
-        await asyncio.sleep(MOMENT_S / 2)
-        slots.release()
-    assert served == [0, 1, 2, 3, 4]
+    def come(self, number):
+        def then():
+            self.served.append(number)
 
-
-async def test_those_who_leave_take_no_slot_with_them():
-    room, slots = WaitingRoom(), asyncio.Semaphore(1)
-    await slots.acquire()
-
-    waits = [asyncio.ensure_future(room.wait(slots, size=1)) for _ in range(4)]
-    await asyncio.sleep(MOMENT_S * 2.5)
-
-    assert [wait.done() and wait.result() for wait in waits] == [False, False, False, False]
-    assert not waits[0].done()  # it is the next in turn
-    slots.release()
-    assert await waits[0] is True
-    slots.release()
-    assert not slots.locked()
+        assert not self.slots.take(then)
+        self.room.enter(
+            Waiting(slots=self.slots, size=1, then=then, leave=lambda: self.left.append(number), came_at=0.0)
+        )
 
 
-async def test_nobody_waits_longer_than_the_longest_time():
-    room, slots = WaitingRoom(), asyncio.Semaphore(1)
-    room.crowded = lambda: True
-    await slots.acquire()
-    began = asyncio.get_running_loop().time()
+def test_those_who_cannot_be_served_soon_leave_and_the_next_in_turn_stays():
+    house = House()
+    house.room.sweep(MOMENT_S / 2)
+    assert house.left == []
 
-    assert await room.wait(slots, size=1) is False
+    house.room.sweep(MOMENT_S)
+    assert (house.served, house.left) == ([], [1, 2, 3])
 
-    assert LONGEST_S <= asyncio.get_running_loop().time() - began < LONGEST_S + 0.5
+    for _ in range(2):
+        house.slots.give_back()
+    assert house.served == [0]
+    assert house.slots.take(lambda: None)  # those who left took no slot with them
 
 
-async def test_a_room_that_closes_is_soon_empty():
-    room, slots = WaitingRoom(), asyncio.Semaphore(1)
-    await slots.acquire()
-    waits = [asyncio.ensure_future(room.wait(slots, size=1)) for _ in range(3)]
-    await asyncio.sleep(0)
+def test_who_was_served_does_not_leave():
+    house = House()
+    house.room.crowded = lambda: True
+    house.slots.give_back()
+    house.slots.give_back()
 
-    room.close()
-    async with asyncio.timeout(MOMENT_S * 3):
-        assert await asyncio.gather(*waits) == [False, False, False]
+    house.room.sweep(LONGEST_S)
+
+    assert (house.served, house.left) == ([0, 1], [2, 3])
+
+
+def test_in_a_crowd_all_wait_for_longer_but_not_for_ever():
+    house = House()
+    house.room.crowded = lambda: True
+    house.room.sweep(LONGEST_S / 2)
+    assert house.left == []
+    house.room.sweep(LONGEST_S)
+    assert house.left == [0, 1, 2, 3]
+
+
+def test_a_room_that_closes_is_empty_after_the_next_sweep():
+    house = House()
+    house.room.close()
+    house.room.sweep(0.0)
+    assert house.left == [0, 1, 2, 3]

@@ -1,0 +1,360 @@
+"""One bell's way through a worker: wait for a slot, claim, run the author's code, record what came of it.
+
+Nobody waits here. Each step says what follows it and gives its thread back: the slot, the committer
+and the author's loop call the next one. So a call costs a few function calls, and what comes in a
+burst is claimed, started and recorded together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from chainlets.endpoint import Shape
+from chainlets.failure import Failure, failure_from
+from chainlets.files import FileStore
+from chainlets.runtime.calls import OpenCalls
+from chainlets.runtime.committer import Committer
+from chainlets.runtime.execution import Execution
+from chainlets.runtime.inbox import inbox_of
+from chainlets.runtime.payload import from_file, is_packed, to_file
+from chainlets.runtime.replicas import Replica
+from chainlets.runtime.store import Claim, Outcome, State, WorkerIdentity
+from chainlets.runtime.terms import Terms
+from chainlets.runtime.time_limits import Kind, Overdue, deadlines, held_too_long
+from chainlets.runtime.waiting_room import Waiting, WaitingRoom
+from chainlets.runtime.watchdog import Watchdog
+from chainlets.websocket import WebSocketProtocol, is_disconnect
+
+log = logging.getLogger(__name__)
+
+_BLOCKED_LOOP_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What all calls of a worker share.
+
+    Attributes:
+        held: what was claimed and has not been recorded as ended.
+        stopping: whether nothing more is to be claimed.
+        room: where bells wait for a slot.
+        overdue: counts what was given up and has not come back.
+    """
+
+    committer: Committer
+    calls: OpenCalls
+    watchdog: Watchdog
+    threads: ThreadPoolExecutor
+    files: Callable[[UUID], FileStore]
+    scratch: Path
+    sockets: Callable[[UUID], AbstractAsyncContextManager[WebSocketProtocol]]
+    worker: Callable[[], WorkerIdentity]
+    stopping: Callable[[], bool]
+    held: dict[UUID, Serving]
+    room: WaitingRoom
+    overdue: Overdue
+
+
+class Serving:
+    """An answer to a bell.
+
+    Args:
+        workshop: what it works with.
+        replica: whose method is called.
+        invocation_id: what to claim.
+        on_wait: called once when it stops holding a slot.
+        on_end: called once when nothing is left to do.
+        terms: what else there is to keep to and to tell.
+    """
+
+    __slots__ = (
+        "_began", "_deadlines", "_holds", "_id", "_lock", "_on_end", "_on_wait", "_replica", "_stopped", "_task", "_terms", "_workshop",
+        "execution", "late_at",
+    )  # fmt: skip
+    execution: Execution
+
+    def __init__(
+        self,
+        *,
+        workshop: Workshop,
+        replica: Replica,
+        invocation_id: UUID,
+        on_wait: Callable[[], None],
+        on_end: Callable[[], None],
+        terms: Terms,
+    ) -> None:
+        self._workshop = workshop
+        self._replica = replica
+        self._id = invocation_id
+        self._on_wait = on_wait
+        self._on_end = on_end
+        self._terms = terms
+        self._began = 0.0
+        self._deadlines: list[tuple[float, Kind]] = []
+        self._stopped = ""
+        self._lock = threading.Lock()
+        self._holds = False
+        self.late_at: float | None = None
+
+    def begin(self) -> None:
+        """Wait for a slot, and go on from there."""
+        slots = self._replica.slots
+        if not slots.take(self._claim) and self._terms.put_back is not None:
+            size = self._replica.descriptor.compute.concurrency
+            now = time.monotonic()
+            self._workshop.room.enter(
+                Waiting(slots=slots, size=size, then=self._claim, leave=self._put_back, came_at=now)
+            )
+
+    def check_time(self, now: float) -> None:
+        """Do what its deadlines ask for that have passed."""
+        while self._deadlines and self._began + self._deadlines[-1][0] <= now:
+            at, kind = self._deadlines.pop()
+            if kind == "caller":
+                self._give_up(self.execution.timeout_message)
+            elif not self.execution.waiting:  # else it holds no slot
+                said = held_too_long(self.execution.claim.chainlet, kind, at)
+                if kind == "hard":
+                    self._give_up(said)
+                else:
+                    self._stopped = said
+                    self.execution.cancel(ending=False)
+        self.late_at = self._began + self._deadlines[-1][0] if self._deadlines else None
+
+    def _give_up(self, said: str) -> None:
+        """The author's code did not come back within its time: record that, and let it go."""
+        if self.execution.end():
+            self._deadlines.clear()
+            self._workshop.overdue.begins(self.execution.claim)
+            self.execution.cancel(ending=False)
+            self._failed(TimeoutError(said))
+
+    def _put_back(self) -> None:
+        if self._terms.put_back is not None:
+            self._terms.put_back(self._replica.descriptor.queue)
+        self._on_end()
+
+    def _claim(self) -> None:
+        self._holds = True
+        if self._workshop.stopping():
+            self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
+            return
+        self._workshop.committer.hand_over(
+            lambda store: store.claim(invocation_id=self._id, worker=self._workshop.worker()),
+            (self._id,),
+            self._claimed,
+        )
+
+    def _claimed(self, claim: Claim | None, error: BaseException | None) -> None:
+        if error is not None:
+            # A fault of ours, not of the author's code: the reconciler will ring again.
+            log.error("%s could not be claimed", self._id, exc_info=error)
+        if claim is None:
+            self._end()
+            return
+        workshop, replica = self._workshop, self._replica
+        self.execution = Execution(
+            claim=claim,
+            committer=workshop.committer,
+            files=workshop.files(claim.run_id),
+            scratch=workshop.scratch,
+            worker=workshop.worker().name,
+            on_wait=self._waits,
+        )
+        workshop.held[self._id] = self
+        is_async = replica.descriptor.endpoint.is_async
+        caller_s = claim.timeout_s
+        if caller_s is not None and is_async:
+            # The author's loop keeps this time itself; a loop that is blocked cannot.
+            caller_s += _BLOCKED_LOOP_GRACE_S
+        self._deadlines = deadlines(caller_s=caller_s, limits=self._terms.limits)
+        if self._deadlines:
+            self._began = time.monotonic()
+            self.late_at = self._began + self._deadlines[-1][0]
+        self._terms.on_start()
+        if is_async:
+            loop = workshop.calls.loops.pick()
+            inbox_of(loop).post(lambda: self._start(loop))
+        else:
+            workshop.threads.submit(self._perform_sync)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A context of its own: this may be called in that of another call.
+        self._task = loop.create_task(self._perform(), context=contextvars.Context())
+
+    async def _perform(self) -> None:
+        """On one of the authors' loops."""
+        self._workshop.watchdog.belongs(asyncio.current_task(), self.execution)
+        try:
+            result = self._encoded(await self._author())
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
+            self._raised(error)
+        else:
+            self._returned(result)
+
+    def _perform_sync(self) -> None:
+        """On a thread of its own."""
+        try:
+            result = self._encoded(self.execution.run_sync(self._replica.method, self._arguments()))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (as above)
+            self._raised(error)
+        else:
+            self._returned(result)
+
+    async def _author(self) -> Any:
+        """The author's async code, in its way of answering."""
+        endpoint, execution, method = self._replica.descriptor.endpoint, self.execution, self._replica.method
+        if endpoint.shape is Shape.STREAM:
+            return await execution.run_stream(endpoint, method, self._arguments())
+        if endpoint.shape is Shape.VALUE:
+            return await execution.run_async(method, self._arguments())
+        if execution.claim.fence.attempt > 1:
+            raise _ConversationLost(
+                f"The worker that `{execution.claim.chainlet}` ran on was lost, and the conversation with it. Connect again."
+            )
+        async with self._workshop.sockets(self._id) as websocket:
+            try:
+                return await execution.run_async(method, {endpoint.socket or "": websocket})
+            except Exception as error:
+                if is_disconnect(error):
+                    return None  # the client has gone, which is how conversations end
+                raise
+
+    def _arguments(self) -> dict[str, Any]:
+        endpoint, given = self._replica.descriptor.endpoint, self.execution.claim.input
+        if is_packed(given):
+            return endpoint.unpack_input(from_file(given, files=self.execution.files))
+        return endpoint.decode_input(given)
+
+    def _encoded(self, result: Any) -> Any:
+        """The result as it stands in the row: in a file if the input came in one."""
+        endpoint, claim = self._replica.descriptor.endpoint, self.execution.claim
+        if not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
+            return endpoint.encode_output(result, chainlet=claim.chainlet)
+        packed = endpoint.pack_output(result, chainlet=claim.chainlet)
+        name = f"result of {claim.chainlet}"
+        return to_file(packed, files=self.execution.files, folder=self.execution.scratch_dir(), name=name)
+
+    def _returned(self, result: Any) -> None:
+        execution = self.execution
+        if not execution.end():
+            self._workshop.overdue.ends()  # its time was up before
+            return
+        self._workshop.watchdog.settle(execution)
+        execution.close()
+        if self._stopped:
+            self._failed(TimeoutError(self._stopped))  # what it returned may be half of it
+            return
+        fence = execution.claim.fence
+        called = execution.called or fence.attempt > 1
+
+        def recorded(ours: bool | None, error: BaseException | None) -> None:  # noqa: FBT001 (what the store answers)
+            if error is not None:
+                # The database refuses this result, so its caller must hear of it.
+                self._failed(error)
+                return
+            if ours:
+                self._workshop.calls.ended(Outcome(id=self._id, state=State.SUCCEEDED, result=result))
+                self._terms.on_success()
+            else:
+                self._terms.on_failure(None)
+            self._end()
+
+        self._workshop.committer.hand_over(
+            lambda store: store.succeed(fence=fence, result=result, called=called), (self._id,), recorded
+        )
+
+    def _raised(self, error: BaseException) -> None:
+        execution = self.execution
+        if not execution.end():
+            self._workshop.overdue.ends()
+            return
+        self._workshop.watchdog.settle(execution)
+        execution.close()
+        if self._stopped:
+            self._failed(TimeoutError(self._stopped), final=execution.pieces > 0)
+        elif execution.cancelled():
+            self._terms.on_failure(None)
+            self._end()
+        else:
+            # Who listens to a stream has heard what it said: it cannot be said again.
+            self._failed(error, final=execution.pieces > 0)
+
+    def _failed(self, error: BaseException, *, final: bool = False) -> None:
+        failure = record_failure(
+            self._workshop,
+            self.execution.claim,
+            error,
+            final=final,
+            then=self._end,
+        )
+        self._terms.on_failure(failure)
+
+    def _waits(self) -> None:
+        self._release()
+        self._on_wait()
+
+    def _release(self) -> None:
+        with self._lock:
+            held, self._holds = self._holds, False
+        if held:
+            self._replica.slots.give_back()
+
+    def _end(self) -> None:
+        self._workshop.held.pop(self._id, None)
+        self._release()
+        self._on_end()
+
+
+def record_failure(
+    workshop: Workshop,
+    claim: Claim,
+    error: BaseException,
+    *,
+    final: bool = False,
+    then: Callable[[], None],
+) -> Failure:
+    """Write down and record what an attempt failed with; `then` is called once it is recorded."""
+    failure = failure_from(
+        error,
+        chainlet=claim.chainlet,
+        invocation=str(claim.fence.invocation_id),
+        attempt=claim.fence.attempt,
+        worker=workshop.worker().name,
+    )
+    if claim.caller is None or failure.cause is None:
+        log.warning("%s.%s failed:\n%s", claim.chain, claim.chainlet, failure.text())
+    else:
+        log.warning("%s.%s failed: %s", claim.chain, claim.chainlet, failure.root.message)
+
+    def recorded(outcome: Outcome | None, fault: BaseException | None) -> None:
+        if fault is not None:
+            # The lease runs out, and the reconciler gives the invocation to somebody else.
+            log.error("The failure of %s could not be recorded", claim.fence, exc_info=fault)
+        elif outcome is not None:
+            workshop.calls.ended(outcome)
+        then()
+
+    workshop.committer.hand_over(
+        lambda store: store.fail(fence=claim.fence, failure=failure, final=final),
+        (claim.fence.invocation_id,),
+        recorded,
+    )
+    return failure
+
+
+class _ConversationLost(Exception):
+    """A websocket cannot be handed to another worker."""
+
+    retryable = False

@@ -1,0 +1,186 @@
+"""How a run is accepted: validated, committed, and only then announced to the workers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pydantic
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from chainlets import File
+from chainlets.files import resolve_files
+from chainlets.graph import Chain
+from chainlets.runtime.journal import input_hash
+from webapp.catalog.services import current_catalog
+from webapp.errors import NotFound
+from webapp.files.services import handle
+from webapp.runs import clock, sharing
+from webapp.runs.deadlines import deadline
+from webapp.runs.errors import IdempotencyConflict, InputInvalid, UnknownChain
+from webapp.runs.models import Priority, Run
+from webapp.runs.rows import CallRow, as_text
+from webapp.runs.workset import working_on
+
+JsonObject = dict[str, Any]
+#: Prepares what a run, not yet saved, has beside its root, whose id is given; what the block gets is
+#: called in the run's transaction. If the block breaks, nothing may be left.
+Preparation = Callable[[Run, UUID, Chain], AbstractContextManager[Callable[[], None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A run that somebody asks for.
+
+    Attributes:
+        user: whose run it will be; file ids in the input must be theirs.
+        chain: its name.
+        input: arguments of the entrypoint by name; a file is the id of an upload.
+        title: for people; the first file's name if empty.
+        priority: "high", "normal" or "low".
+        deadline_s: seconds from now after which it fails if it has not ended.
+        idempotency_key: the same key with the same request gives the first run again.
+        request: what makes two requests the same.
+        told: what the first line of its history says besides.
+    """
+
+    user: User
+    chain: str
+    input: JsonObject
+    title: str = ""
+    priority: str = Priority.NORMAL
+    deadline_s: float | None = None
+    idempotency_key: str | None = None
+    request: tuple[Any, ...]
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedRun:
+    """A run, and whether this request made it."""
+
+    run: Run
+    created: bool
+
+
+@contextmanager
+def _alone(*_: object) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
+def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
+    """Accept a run.
+
+    Raises:
+        UnknownChain: there is none of that name.
+        InputInvalid: by field, what does not fit.
+        IdempotencyConflict: the key was used for another request.
+    """
+    catalog = current_catalog()
+    loaded = catalog.chains.get(order.chain)
+    if loaded is None:
+        raise UnknownChain(
+            f"There is no chain called {order.chain!r}. GET /api/chains lists those there are."
+        )
+    digest = input_hash(list(order.request))
+    earlier = _earlier(order, digest)
+    if earlier is not None:
+        return StartedRun(run=earlier, created=False)
+    arguments = _validated(loaded, order.input, order.user)
+    version = catalog.versions[order.chain]
+    run = Run(
+        owner=order.user,
+        chain=version.chain,
+        version=version,
+        title=(order.title or _title(arguments) or order.chain)[:255],
+        input=order.input,
+        idempotency_key=order.idempotency_key,
+        input_digest=digest,
+        priority=order.priority,
+        deadline_at=deadline(clock.now(), order.deadline_s),
+    )
+    root = uuid4()
+    try:
+        with preparation(run, root, loaded) as record, transaction.atomic():
+            run.save(force_insert=True)
+            record()
+            _announce(run, root, loaded, arguments, order.told)
+    except IntegrityError:
+        # The same key came twice at the same moment, and the other request was first.
+        first = _earlier(order, digest)
+        if first is None:
+            raise
+        return StartedRun(run=first, created=False)
+    run.refresh_from_db()
+    return StartedRun(run=run, created=True)
+
+
+def told(until: datetime | None) -> JsonObject:
+    """What the history says of a deadline."""
+    return {} if until is None else {"deadline_at": until.isoformat()}
+
+
+def _announce(run: Run, root_id: UUID, loaded: Chain, arguments: JsonObject, more: Mapping[str, Any]) -> None:
+    entrypoint = loaded.entrypoint
+    created = {"chain": loaded.name, "version": run.version.number, "title": run.title}
+    queued = {"chainlet": entrypoint.name, "parent": None, "queue": entrypoint.queue, "attempt": 0}
+    with working_on(runs=[run.id]) as work:
+        root = work.add(
+            CallRow(
+                id=root_id,
+                run_id=run.id,
+                parent_id=None,
+                chainlet=entrypoint.name,
+                queue=entrypoint.queue,
+                input=as_text(arguments),
+                input_hash=input_hash(arguments),
+                code=loaded.codes[entrypoint.name],
+                fleet_limit=entrypoint.cls.remote_config.options.fleet_concurrency_limit,
+                available_at=work.now,
+                created_at=work.now,
+            )
+        )
+        work.event(run.id, "run.created", {**created, **told(run.deadline_at), **more})
+        work.event(run.id, "invocation.queued", queued, invocation=root.id)
+        sharing.enter(work, root)
+
+
+def _validated(loaded: Chain, values: JsonObject, user: User) -> JsonObject:
+    def resolve(file_id: str) -> File:
+        try:
+            return handle(owner_id=user.pk, file_id=file_id)
+        except NotFound as error:
+            msg = f"There is no file with the id {file_id[:60]!r}. Upload it first: POST /api/files."
+            raise ValueError(msg) from error
+
+    endpoint = loaded.entrypoint.endpoint
+    try:
+        with resolve_files(resolve):
+            return endpoint.read_input(values).model_dump(mode="json")
+    except pydantic.ValidationError as error:
+        faults: dict[str, list[str]] = {}
+        for fault in error.errors(include_url=False, include_context=False):
+            field = ".".join(str(part) for part in fault["loc"]) or "input"
+            faults.setdefault(field, []).append(fault["msg"].removeprefix("Value error, "))
+        listed = ", ".join(f"`{field}`" for field in faults)
+        detail = f"The input does not fit the chain {loaded.name!r}: look at {listed}."
+        raise InputInvalid(detail, errors=faults) from error
+
+
+def _earlier(order: Order, digest: str) -> Run | None:
+    if order.idempotency_key is None:
+        return None
+    run = Run.objects.filter(owner=order.user, idempotency_key=order.idempotency_key).first()
+    if run is not None and run.input_digest != digest:
+        raise IdempotencyConflict
+    return run
+
+
+def _title(arguments: JsonObject) -> str:
+    for value in arguments.values():
+        if isinstance(value, dict) and {"id", "name", "sha256"} <= value.keys():
+            return str(value["name"])
+    return ""

@@ -1,0 +1,107 @@
+"""Fair shares: a run of ten thousand calls leaves room for one of three.
+
+Bells of a queue are answered in their order, so whoever rings ten thousand at once would be served
+before everyone else. Therefore a run has only some bells out on a queue at a time, as many as its
+workers need to stay busy. Its other calls are queued without a bell, and get one when an earlier call of
+the run is taken. Runs of the same user and chain share what one run could have.
+"""
+
+import time
+from functools import lru_cache
+from uuid import UUID
+
+from webapp.fleet.services import slots_on
+from webapp.runs.models import OPEN, Invocation, Run, State
+from webapp.runs.rows import CallRow, RunRow
+from webapp.runs.workset import Workset
+
+_LEAST = 4  # bells a run may always have out: whoever is next should not have to be looked for
+_RECENT_S = 1.0  # how old the counts of slots and of rivals may be
+
+
+def window(*, slots: int, rivals: int) -> int:
+    """How many bells a run may have out on a queue.
+
+    Args:
+        slots: calls that the queue's workers execute at a time.
+        rivals: open runs of the same user and chain, itself among them.
+    """
+    return max(_LEAST, 2 * slots // max(rivals, 1))
+
+
+def enter(work: Workset, row: CallRow) -> None:
+    """A call is queued and due: ring for it, or hold it back."""
+    run = work.run(row.run_id)
+    out, held = run.bells.get(row.queue, (0, False))
+    if out < _window(run, row.queue):
+        row.change(rung_at=work.now)
+        run.set_bells(row.queue, out + 1, held=held)
+        work.ring(row)
+    else:
+        row.change(rung_at=None)
+        run.set_bells(row.queue, out, held=True)
+
+
+def hold(work: Workset, row: CallRow) -> None:
+    """A call is queued and not due yet: it gets its bell when it is, and another of its run is taken, or by the reconciler."""
+    run = work.run(row.run_id)
+    out, _ = run.bells.get(row.queue, (0, False))
+    run.set_bells(row.queue, out, held=True)
+
+
+def leave(work: Workset, row: CallRow) -> None:
+    """A queued call is about to be taken, or to end: its bell is answered. Then comes `top_up`."""
+    if row.rung_at is not None:
+        run = work.run(row.run_id)
+        out, held = run.bells.get(row.queue, (0, False))
+        run.set_bells(row.queue, max(out - 1, 0), held=held)
+
+
+def top_up(work: Workset, *, run_id: UUID, queue: str) -> None:
+    """Ring for calls that are held back, once half of what a run may have out is answered."""
+    run = work.run(run_id)
+    out, held = run.bells.get(queue, (0, False))
+    if held and run.state in OPEN and out <= _window(run, queue) // 2:
+        refill(work, run_id=run_id, queue=queue)
+
+
+def refill(work: Workset, *, run_id: UUID, queue: str) -> None:
+    """Ring for calls that are held back, the oldest first, as many as the run may have out."""
+    work.write()  # what this transaction itself has held back is to be found
+    run = work.run(run_id)
+    waiting = Invocation.objects.filter(
+        run_id=run_id, queue=queue, state=State.QUEUED, rung_at=None, available_at__lte=work.now
+    )
+    out, _ = run.bells.get(queue, (0, False))
+    room = max(_window(run, queue) - out, 0)
+    ids = list(waiting.order_by("available_at").values_list("id", flat=True)[: room + 1])
+    run.set_bells(queue, out, held=len(ids) > room)
+    work.load(ids[:room])
+    for id in ids[:room]:
+        row = work.call(id)
+        if row is not None and row.state == State.QUEUED and row.rung_at is None:
+            enter(work, row)
+
+
+def recount(work: Workset, *, run_id: UUID, queue: str) -> None:
+    """Count a run's bells anew, for calls that have been held back for longer than they should be."""
+    work.write()
+    out = Invocation.objects.filter(
+        run_id=run_id, queue=queue, state=State.QUEUED, rung_at__isnull=False
+    ).count()
+    work.run(run_id).set_bells(queue, out, held=True)
+
+
+def _window(run: RunRow, queue: str) -> int:
+    now = int(time.monotonic() / _RECENT_S)
+    return window(slots=_slots(queue, now), rivals=_rivals(run.chain_id, run.owner_id, now))
+
+
+@lru_cache(256)
+def _slots(queue: str, _: int) -> int:
+    return slots_on(queue)
+
+
+@lru_cache(1024)
+def _rivals(chain_id: int, owner_id: int, _: int) -> int:
+    return Run.objects.filter(chain_id=chain_id, owner_id=owner_id, state__in=OPEN).count()
