@@ -24,6 +24,7 @@ from chainlets.runtime import tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.sockets import worker_socket
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import WorkerIdentity
 from webapp.catalog.services import loaded_chains, loader
 from webapp.fleet import hardware
@@ -81,6 +82,7 @@ class ChainletsCelery(Celery):
             sockets=lambda invocation: worker_socket(url=settings.REDIS_URL, conversation=invocation),
             secrets=secrets(),
             on_tick=self.learn_chains,
+            sizes=Sizes(inline=settings.VALUE_INLINE_BYTES, most=settings.VALUE_MAX_BYTES),
         )
         doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)

@@ -34,6 +34,7 @@ from chainlets.runtime.inbox import landed
 from chainlets.runtime.loops import UserLoops, end_loop
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.watchdog import Watchdog
@@ -61,6 +62,7 @@ class Surroundings:
         on_tick: called about every two seconds, for instance to look for new chains.
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
+        sizes: which values go to the file store.
     """
 
     store: RunStore
@@ -74,6 +76,7 @@ class Surroundings:
     on_tick: Callable[[], None]
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 class Mailbox(Protocol):
@@ -95,7 +98,9 @@ class Engine:
         self._committer = Committer(surroundings.store, batch=surroundings.batch)
         loops = UserLoops()
         self._watchdog = Watchdog(loops)
-        self._calls = OpenCalls(committer=self._committer, store=surroundings.store, loops=loops)
+        self._calls = OpenCalls(
+            committer=self._committer, store=surroundings.store, loops=loops, sizes=surroundings.sizes
+        )
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
