@@ -11,6 +11,7 @@ from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import replace
 from uuid import UUID
 
+from chainlets.errors import StoreUnavailable
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
@@ -125,8 +126,7 @@ class OpenCalls:
     def _spill(self, parent: Execution, call: NewCall, large: bytes) -> None:
         """Write an input to the file store, unless an earlier attempt of the caller has; then start the call."""
         try:
-            known = parent.claim.fence.attempt > 1 and self._store.outcomes(ids=[call.id])
-            if not known:
+            if parent.claim.fence.attempt == 1 or not self._recorded(call.id):
                 held = spill(large, files=parent.files, name=f"input of {call.chainlet}")
                 call = replace(call, input=held.json, input_spilled=True)
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller hears of it)
@@ -136,6 +136,12 @@ class OpenCalls:
             wanted = any(not future.done() for future in self._waiters.get(call.id, ()))
         if wanted:
             self._start(parent, call)
+
+    def _recorded(self, call_id: UUID) -> bool:
+        try:
+            return bool(self._store.outcomes(ids=[call_id]))
+        except StoreUnavailable:
+            return False  # then it is written once more, for nobody: better than to wait here as well
 
     def _opened(
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None

@@ -11,6 +11,7 @@ from tests.chains.large import parts_of
 
 pytestmark = pytest.mark.timeout(180)
 SIZE = 5_000_000
+TOO_MUCH = "Its values are too much for this page. Ask for fewer at a time with `limit`."
 ROW = 2_000  # bytes that a row's value may have
 
 
@@ -26,6 +27,16 @@ def begin(whole, ledger, way="parts", *, gate=True, **given):
     if gate:
         ledger.with_name("ledger.gate").touch()
     return whole.wait_run(whole.start_run("large", way=way, ledger=str(ledger), **given))
+
+
+def one_by_one(whole, run):
+    """Its invocations, each on a page of its own."""
+    found, address = [], f"/api/runs/{run['id']}/invocations?limit=1"
+    while address:
+        page = whole.api.get(address).json()
+        found += page["results"]
+        address = page["next"]
+    return found
 
 
 def done(ledger):
@@ -75,11 +86,16 @@ def test_a_fan_out_of_large_values_comes_back_whole_and_no_row_has_them(whole, l
     assert run["output"] == right
     assert run["missing"] is None
     assert longest_row(whole) < ROW
-    calls = whole.invocations(run["id"])
+    calls = one_by_one(whole, run)
     made = [one["output"] for one in calls if one["chainlet"] == "Make"]
     assert sorted(made, key=lambda parts: parts["z"][3]) == right
     measured = [one for one in calls if one["chainlet"] == "Measure"]
     assert sorted(one["input"]["parts"]["z"][3] for one in measured) == list("0123")
+    # Four times five megabytes and three fill a page; one row by itself is always whole.
+    page = whole.api.get(f"/api/runs/{run['id']}/invocations").json()["results"]
+    hidden = [one for one in page if one["missing"] is not None]
+    assert {one["missing"] for one in hidden} == {TOO_MUCH}
+    assert {(one["input"], one["output"]) for one in hidden} == {(None, None)}
     files = files_of(whole, run)
     assert {name: len(found) for name, found in files.items()} == {
         "result of Make.json": 4,

@@ -7,12 +7,13 @@ from uuid import UUID
 from django.db.models import Count
 from django.utils import timezone
 
-from webapp.api.shapes import FileShape, RunShape
+from webapp.api.shapes import FileShape, InvocationShape, RunShape
 from webapp.catalog.models import ChainVersion
 from webapp.files.models import File
 from webapp.files.services import file_ids_in
 from webapp.fleet.services import served_queues
 from webapp.runs.models import OPEN, Invocation, Run, State
+from webapp.runs.values import beyond, input_of, output_of, result_of
 
 
 def one_run(run: Run) -> dict[str, Any]:
@@ -22,8 +23,15 @@ def one_run(run: Run) -> dict[str, Any]:
 
 def some_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Runs as the interface shows them, in the same order."""
-    context = {"files": _input_files(runs), "waiting": _waiting(runs)}
+    hidden = beyond((run.id, [output_of(run)]) for run in runs)
+    context = {"files": _input_files(runs), "waiting": _waiting(runs), "hidden": hidden}
     return list(RunShape(runs, many=True, context=context).data)
+
+
+def calls(page: Sequence[Invocation]) -> list[dict[str, Any]]:
+    """Invocations as the interface shows them, in the same order."""
+    hidden = beyond((call.id, [input_of(call), result_of(call)]) for call in page)
+    return list(InvocationShape(page, many=True, context={"hidden": hidden}).data)
 
 
 def one_chain(version: ChainVersion) -> dict[str, Any]:

@@ -99,11 +99,12 @@ def failure_shown(error: Any) -> Any:
     return {**error, "text": error_text(error)} if isinstance(error, dict) else error
 
 
-_MISSING = "Why the value is not shown although there was one: the file that it lay in is gone."
+_MISSING = "Why a value is not shown although there is one; null if all are."
+_TOO_MUCH = "Its values are too much for this page. Ask for fewer at a time with `limit`."
 
 
 class ValueField(serializers.JSONField):
-    """A value that may lie in a file; null if that is gone, which `missing` then says."""
+    """A value that may lie in a file; null if that is gone, or too much for this page, which `missing` then says."""
 
     def __init__(self, of: Callable[[Any], Stored]) -> None:
         """`of` finds it in a row."""
@@ -112,6 +113,8 @@ class ValueField(serializers.JSONField):
 
     def get_attribute(self, instance: Any) -> Any:
         """The value."""
+        if instance.id in self.context["hidden"]:
+            return None
         try:
             return self._of(instance).value()
         except ValueGone:
@@ -119,7 +122,7 @@ class ValueField(serializers.JSONField):
 
 
 class RunShape(serializers.ModelSerializer[Run]):
-    """A run. Needs `files` and `waiting` by run id in the context; see `present.runs`."""
+    """A run. Needs `files` and `waiting` by run id, and `hidden` ids in the context; see `present.runs`."""
 
     chain = serializers.CharField(source="chain.name", read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
@@ -169,7 +172,7 @@ class RunShape(serializers.ModelSerializer[Run]):
 
     def get_missing(self, run: Run) -> str | None:
         """The sentence."""
-        return output_of(run).missing()
+        return _TOO_MUCH if run.id in self.context["hidden"] else output_of(run).missing()
 
     @extend_schema_field(FailureShape(allow_null=True))
     def get_error(self, run: Run) -> Any:
@@ -291,7 +294,7 @@ class AttemptShape(serializers.ModelSerializer[Attempt]):
 
 
 class InvocationShape(serializers.ModelSerializer[Invocation]):
-    """One call of one chainlet."""
+    """One call of one chainlet. Needs `hidden` ids in the context; see `present.calls`."""
 
     parent = serializers.UUIDField(  # type: ignore[assignment]  # the invocation's own word
         source="parent_id", allow_null=True, read_only=True
@@ -326,6 +329,8 @@ class InvocationShape(serializers.ModelSerializer[Invocation]):
 
     def get_missing(self, invocation: Invocation) -> str | None:
         """The sentence."""
+        if invocation.id in self.context["hidden"]:
+            return _TOO_MUCH
         return input_of(invocation).missing() or result_of(invocation).missing()
 
     @extend_schema_field(FailureShape(allow_null=True))

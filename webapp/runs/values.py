@@ -1,6 +1,6 @@
 """What calls were given and what they gave, wherever it lies: in the row, or in a file if it was too large for one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,9 @@ from webapp.files.errors import FileNotFound
 from webapp.files.services import local_path, put_value
 from webapp.runs.models import INPUT_SPILLED, RESULT_SPILLED, Invocation, Run
 from webapp.runs.rows import as_text
+
+#: Bytes of values from files that an answer with many rows has at most.
+PAGE_BYTES = 32 * 1024**2
 
 
 class ValueGone(WebappError):
@@ -52,6 +55,11 @@ class Stored:
         except FileNotFoundError as error:
             raise ValueGone(self.said) from error
 
+    @property
+    def size(self) -> int:
+        """Bytes of its file; none if it stands in its row."""
+        return int(self.json["size"]) if self.spilled else 0
+
     def missing(self) -> str | None:
         """Why it cannot be had, if it cannot."""
         if self.spilled:
@@ -66,6 +74,18 @@ class Stored:
             return local_path(file_id=self.json["id"])
         except FileNotFound as error:
             raise ValueGone(self.said) from error
+
+
+def beyond(rows: Iterable[tuple[UUID, Iterable[Stored]]], *, room: int = PAGE_BYTES) -> set[UUID]:
+    """Of the rows of a page, those whose values would make it too large; never the first."""
+    hidden: set[UUID] = set()
+    for place, (id, values) in enumerate(rows):
+        size = sum(stored.size for stored in values)
+        if place and size > room:
+            hidden.add(id)
+        else:
+            room -= size
+    return hidden
 
 
 def output_of(run: Run) -> Stored:
