@@ -51,31 +51,43 @@ class ComputeSpec(ConfigValue):
     instance_type: str | None
 
 
+_SIZE = r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$"
+
+
 class Compute(ConfigValue):
-    """The hardware one replica of a chainlet needs.
+    """The hardware one replica of a chainlet needs, in the words of truss_chains, and one of ours.
 
     Attributes:
         cpu_count: processor cores.
-        memory: main memory with a binary unit, such as "2Gi".
+        memory: main memory with a binary unit, such as "2Gi". A worker that has no room for one more
+            replica lets go of those that were used least recently; if nothing is written here, it
+            goes by what the first build took.
         gpu: one of `ACCELERATORS` in its exact spelling, or None for a machine without a GPU.
         gpu_count: how many of them; counts only together with `gpu`.
         predict_concurrency: how many calls one replica executes at a time; "cpu_count" means as
             many as it has cores.
         instance_type: accepted for sources written for truss_chains; has no effect here.
+        gpu_memory: memory of each of its GPUs that one replica fills, such as "6Gi"; for the same
+            purpose as `memory`.
     """
 
     cpu_count: Annotated[int, Field(ge=1)] = 1
-    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")] = "2Gi"
+    memory: Annotated[str, Field(pattern=_SIZE)] = "2Gi"
     gpu: str | None = None
     gpu_count: Annotated[int, Field(ge=1, le=16)] = 1
     predict_concurrency: Annotated[int, Field(ge=1)] | Literal["cpu_count"] = 1
     instance_type: str | None = None
+    gpu_memory: Annotated[str, Field(pattern=_SIZE)] | None = None
 
     @classmethod
     def _refuse(cls, given: Mapping[str, Any]) -> None:
         gpu = given.get("gpu")
         if gpu is not None and gpu not in ACCELERATORS:
             raise ValueError(f"unknown GPU type {gpu!r}. Write one of: {', '.join(ACCELERATORS)}.")
+
+    def declares(self, name: str) -> bool:
+        """Whether the author wrote this field, be it with its default."""
+        return name in vars(self)
 
     @property
     def queue(self) -> str:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import django
 from celery import Celery
@@ -23,11 +24,12 @@ from django.conf import settings
 from chainlets.runtime import tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
+from chainlets.runtime.measuring import ThisMachine
 from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import WorkerIdentity
 from webapp.catalog.services import loaded_chains, loader
-from webapp.fleet import hardware
+from webapp.fleet import hardware, warm
 from webapp.runs.doorbell import doorbell
 from webapp.runs.run_files import RunFiles
 from webapp.runs.store import DatabaseRunStore
@@ -51,6 +53,8 @@ class ChainletsCelery(Celery):
             tasks.register(self, chain)
         if self.consumer is None or self.engine is None:
             return
+        built = tuple(tasks.task_name(chain.name, chainlet.name) for chain, chainlet in self.engine.warm())
+        self.engine.identity = replace(self.engine.identity, warm=built)
         served = self.engine.identity.queues
         new = [queue for queue in matching(self.patterns, loaded.queues) if queue not in served]
         if new:
@@ -62,13 +66,14 @@ class ChainletsCelery(Celery):
         """The engine of a worker process."""
         slot = os.environ.get("WORKER_SLOT", "worker")
         host = socket.gethostname()
+        own = warm.own_queue(slot=slot, host=host)
         identity = WorkerIdentity(
             name=f"{slot}@{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             slot=slot,
             host=host,
             pid=os.getpid(),
             hardware=hardware.detect(),
-            queues=tuple(self.amqp.queues.consume_from),
+            queues=tuple(queue for queue in self.amqp.queues.consume_from if queue != own),
             slots=self.slots,
         )
         settings.FILES_DIR.mkdir(parents=True, exist_ok=True)
@@ -83,10 +88,23 @@ class ChainletsCelery(Celery):
             secrets=secrets(),
             on_tick=self.learn_chains,
             sizes=Sizes(inline=settings.VALUE_INLINE_BYTES, most=settings.VALUE_MAX_BYTES),
+            passed_on=self.passed_on,
+            machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )
         doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)
         return self.engine
+
+    def passed_on(self, chain: str, chainlet: str, invocation_id: UUID) -> bool:
+        """Whether an idle worker that has a chainlet built has taken a call of it in our place."""
+        assert self.engine is not None
+        return warm.passed_on(
+            chain=chain,
+            chainlet=chainlet,
+            invocation_id=invocation_id,
+            worker=self.engine.identity,
+            ring=lambda bell: doorbell.send([bell]),
+        )
 
     def preload(self, engine: Engine) -> None:
         """Build what the settings ask for and this worker serves; end the process if that fails."""

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from chainlets.runtime.room import in_bytes
+
 Database = dict[str, object]
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -50,6 +52,15 @@ def number(name: str, default: int, *, minimum: int = 0) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < minimum:
         raise ImproperlyConfigured(f"{name} is {value!r}. Write a whole number, {minimum} or more.")
     return int(value)
+
+
+def size(name: str) -> int | None:
+    """A number of bytes, written as 512Mi or 6Gi; None if it is not set."""
+    value = text(name)
+    try:
+        return in_bytes(value) if value else None
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 def names(name: str, default: str = "") -> list[str]:

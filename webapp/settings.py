@@ -23,7 +23,11 @@ CHAINS = env.names("CHAINS", ",".join(f"chainlets.chains.{name}" for name in SHI
 CHAINS_DIR = env.text("CHAINS_DIR")
 WHISPER_MODEL = env.text("WHISPER_MODEL", "base")
 PRELOAD = env.names("PRELOAD", "transcribe.WhisperModel")
-WORKER_PROCESSES = env.number("WORKER_PROCESSES", 0)  # 0: one for each core, at most 4
+WORKER_PROCESSES = env.number(
+    "WORKER_PROCESSES", 0
+)  # 0: one for each GPU; without, one for each core, at most 4
+WORKER_MEMORY = env.size("WORKER_MEMORY")  # for the replicas of one worker process; none: all there is
+MODEL_QUEUES = env.text("MODEL_QUEUES")  # empty: by the GPUs that are there; without, gpu.* on the CPU
 # Celery and redis-py write the address of a socket differently; here it is always redis-py's.
 REDIS_URL = re.sub(r"^redis\+socket://", "unix://", env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0")
 BROKER_PREFIX = "chainlets."  # before the name of every queue in the broker

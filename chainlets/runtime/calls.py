@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import replace
 from uuid import UUID
@@ -94,11 +94,11 @@ class OpenCalls:
             wanted = [i for i in (self._waiters if ids is None else ids) if i in self._waiters]
             streams = [i for i in wanted if i in self._feeds]
         for invocation_id in streams:
-            self._read(invocation_id)
+            self._read(invocation_id, then=lambda: None)
         if wanted:
             self._reader.submit(self._store.outcomes, ids=wanted).add_done_callback(self._looked)
 
-    def _read(self, invocation_id: UUID) -> None:
+    def _read(self, invocation_id: UUID, *, then: Callable[[], None]) -> None:
         """Fetch what a stream has given since the last time."""
         with self._lock:
             feeds = list(self._feeds.get(invocation_id, ()))
@@ -108,6 +108,7 @@ class OpenCalls:
             if done.exception() is None:
                 for feed in feeds:
                     feed.feed(done.result())
+            then()
 
         read_now = self._reader.submit(self._store.outputs, invocation_id=invocation_id, after=after)
         read_now.add_done_callback(read)
@@ -147,7 +148,7 @@ class OpenCalls:
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
     ) -> None:
         if error is None:
-            self.settle(outcome)
+            self.ended(outcome)
         else:
             self._refused(parent, call_id, error)
 
@@ -163,7 +164,7 @@ class OpenCalls:
             log.error("Could not look after open calls: %r", error)
             return
         for outcome in done.result():
-            self.settle(outcome)
+            self.ended(outcome)
 
     def close(self) -> None:
         """Look no more."""
@@ -171,11 +172,12 @@ class OpenCalls:
         self._spiller.shutdown(wait=False, cancel_futures=True)
 
     def ended(self, outcome: Outcome) -> None:
-        """A call ended in this process, and that is committed: its caller may be here; others get mail."""
+        """A call has come to an end, and that is committed: answer those who wait for it here."""
         with self._lock:
             streamed = outcome.id in self._feeds
         if streamed and outcome.failure is not None:
-            self.look([outcome.id])  # what it gave before it failed is to be read first
+            # What it gave before it failed is to be read first, and all of it.
+            self._read(outcome.id, then=lambda: self.settle(outcome))
         else:
             self.settle(outcome)
 

@@ -32,6 +32,7 @@ from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
 from chainlets.runtime.loops import UserLoops, end_loop
+from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
 from chainlets.runtime.spilling import Sizes
@@ -63,6 +64,8 @@ class Surroundings:
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
         sizes: which values go to the file store.
+        passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
+        machine: how much memory there is for replicas; without, everything fits.
     """
 
     store: RunStore
@@ -77,6 +80,8 @@ class Surroundings:
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
     sizes: Sizes = field(default_factory=Sizes)
+    machine: Machine | None = None
+    passed_on: Callable[[str, str, UUID], bool] = lambda chain, chainlet, invocation_id: False  # noqa: ARG005 (nobody is asked)
 
 
 class Mailbox(Protocol):
@@ -110,6 +115,7 @@ class Engine:
             secrets=surroundings.secrets,
             data_dir=surroundings.data_dir,
             services=surroundings.services,
+            machine=surroundings.machine,
         )
         self._serving: set[UUID] = set()
         self._again: set[UUID] = set()
@@ -161,6 +167,10 @@ class Engine:
             self._replicas.adopt(chain, descriptor, instance)
 
         asyncio.run_coroutine_threadsafe(adopt(), self._system).result()
+
+    def warm(self) -> list[tuple[Chain, ChainletDescriptor]]:
+        """Chainlets that are built here and took long to build; for any thread."""
+        return self._replicas.warm()
 
     def stub(self, chain: Chain, owner: ChainletDescriptor, dependency: Dependency) -> object:
         """The object to call in place of a dependency."""
@@ -257,6 +267,7 @@ class Engine:
             if again:
                 self._begin(replica, invocation_id, on_wait, on_done)
             else:
+                replica.use.end()
                 on_done()
 
         Serving(
@@ -275,19 +286,22 @@ class Engine:
         on_wait: Callable[[], None],
         on_done: Callable[[], None],
     ) -> None:
-        try:
-            replica = await self._replicas.get(chain, descriptor)
-        except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
-            failed = error
-        else:
-            self._begin(replica, invocation_id, on_wait, on_done)
-            return
-
         def end() -> None:
             with self._lock:
                 self._serving.discard(invocation_id)
                 self._again.discard(invocation_id)
             on_done()
+
+        if await self._passed_on(chain, descriptor, invocation_id):
+            end()
+            return
+        try:
+            replica = await self._replicas.take(chain, descriptor)
+        except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
+            failed = error
+        else:
+            self._begin(replica, invocation_id, on_wait, on_done)
+            return
 
         claim: Claim | None = await landed(
             self._submit(
@@ -298,6 +312,14 @@ class Engine:
             end()
         else:
             record_failure(self._workshop, claim, failed, then=end)
+
+    async def _passed_on(self, chain: Chain, descriptor: ChainletDescriptor, invocation_id: UUID) -> bool:
+        ask = partial(self._given.passed_on, chain.name, descriptor.name, invocation_id)
+        try:
+            return await self._system.run_in_executor(None, ask)
+        except Exception:
+            log.exception("%s.%s is built here, for nobody could be asked", chain.name, descriptor.name)
+            return False
 
     async def _tick(self) -> None:
         while True:

@@ -22,13 +22,13 @@ from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.endpoint import Piece, Shape
 from chainlets.files import current_file_store
 from chainlets.graph import Chain, chain_from
+from chainlets.runtime.assembling import context_for, provide
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.execution import current_execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.journal import input_hash
 from chainlets.runtime.memory import MemoryRunStore
 from chainlets.runtime.memory_rows import Row
-from chainlets.runtime.replicas import context_for, provide
 from chainlets.runtime.store import NewCall, Outcome, WorkerIdentity
 from chainlets.runtime.stub import Call, end_feed, read_feed, value_of
 from chainlets.websocket import WebSocketProtocol, closed_after

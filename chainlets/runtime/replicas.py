@@ -6,22 +6,23 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainlets.assets import provide_assets
-from chainlets.chainlet import ChainletBase, DependencyMarker, build
-from chainlets.config import DockerImage
-from chainlets.context import DeployedServiceDescriptor, DeploymentContext, Secrets
-from chainlets.describe import ChainletDescriptor, Dependency
-from chainlets.environment import set_environment
-from chainlets.errors import ChainsRuntimeError, MissingDependencyError
+from chainlets.chainlet import ChainletBase
+from chainlets.context import DeployedServiceDescriptor
+from chainlets.describe import ChainletDescriptor
+from chainlets.errors import ChainsRuntimeError
 from chainlets.graph import Chain
+from chainlets.runtime.assembling import StubFactory, assemble
 from chainlets.runtime.containment import contained
+from chainlets.runtime.measuring import Boundless, Machine, give_back
+from chainlets.runtime.room import Kept
+from chainlets.runtime.space import Space, Use
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,7 @@ _Key = tuple[str, str, str]
 _BUILDS = 3  # times that a replica is built before it is given up as unhealthy
 _HEALTH_EVERY_S = 10.0
 _HEALTH_ANSWER_S = 30.0
-
-StubFactory = Callable[[Chain, ChainletDescriptor, Dependency], object]
+_LONG_S = 0.5  # a build that takes so long is worth a call's way to another worker
 
 
 class Slots:
@@ -69,76 +69,12 @@ class Replica:
     instance: ChainletBase
     method: Callable[..., Any]
     slots: Slots
-
-
-class _RuntimeAssembler:
-    """Passes stubs in place of dependencies."""
-
-    def __init__(
-        self,
-        *,
-        chain: Chain,
-        descriptor: ChainletDescriptor,
-        stub: StubFactory,
-        secrets: Mapping[str, str],
-        data_dir: Path,
-        services: Mapping[str, DeployedServiceDescriptor],
-    ) -> None:
-        self._chain = chain
-        self._descriptor = descriptor
-        self._stub = stub
-        self._secrets = secrets
-        self._data_dir = data_dir
-        self._services = services
-
-    def dependency(self, marker: DependencyMarker) -> object:
-        for dependency in self._descriptor.dependencies:
-            if dependency.chainlet is marker.chainlet and dependency.options is marker.options:
-                return self._stub(self._chain, self._descriptor, dependency)
-        inherited = Dependency(argument="", chainlet=marker.chainlet, options=marker.options)
-        return self._stub(self._chain, self._descriptor, inherited)
-
-    def adopt(self, chainlet: ChainletBase) -> None:
-        """A replica's `__init__` builds no other chainlets: those are its dependencies."""
-
-    def context(self, owner: type[ChainletBase]) -> DeploymentContext:
-        return context_for(
-            owner,
-            secrets=self._secrets,
-            data_dir=self._data_dir,
-            services=self._services,
-            chain=self._chain.name,
-        )
-
-
-def context_for(
-    owner: type[ChainletBase],
-    *,
-    secrets: Mapping[str, str],
-    data_dir: Path | None,
-    services: Mapping[str, DeployedServiceDescriptor],
-    chain: str,
-) -> DeploymentContext:
-    """What `depends_context()` gives a chainlet: of the secrets only those that it declares.
-
-    Raises:
-        MissingDependencyError: a declared secret is not there.
-    """
-    keys = owner.remote_config.assets.secret_keys
-    missing = [key for key in keys if key not in secrets]
-    if missing:
-        msg = (
-            f"`{owner.__name__}` of chain `{chain}` needs the secret {missing[0]!r}. "
-            f"Set CHAINLETS_SECRET_{missing[0].upper()} for the workers, or pass `run_local(secrets={{{missing[0]!r}: …}})`."
-        )
-        raise MissingDependencyError(msg)
-    return DeploymentContext(
-        secrets=Secrets({key: secrets[key] for key in keys}), data_dir=data_dir, chainlet_to_service=services
-    )
+    built_in_s: float = 0.0
+    use: Use = field(default_factory=Use)
 
 
 class Replicas:
-    """Builds replicas when they are first needed, and keeps them while they are healthy."""
+    """Builds replicas when they are first needed, and keeps them while they are healthy and there is room."""
 
     def __init__(
         self,
@@ -147,9 +83,13 @@ class Replicas:
         secrets: Mapping[str, str],
         data_dir: Path,
         services: Mapping[str, DeployedServiceDescriptor],
+        machine: Machine | None = None,
     ) -> None:
         self._stub = stub
         self._services = services
+        self._space = Space(machine or Boundless())
+        self._known: dict[_Key, ChainletDescriptor] = {}
+        self._takers: Counter[_Key] = Counter()
         self._secrets = secrets
         self._data_dir = data_dir
         self._building: dict[_Key, asyncio.Future[Replica]] = {}
@@ -157,11 +97,20 @@ class Replicas:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="chainlets-build")
 
     def built(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica | None:
-        """The replica of a chainlet, if there is one; for any thread."""
-        pending = self._building.get(_key(chain, descriptor))
-        if pending is None or not pending.done() or pending.cancelled() or pending.exception() is not None:
-            return None
-        return pending.result()
+        """The replica of a chainlet, if there is one, as `take` gives it; for any thread."""
+        replica = _done(self._building.get(_key(chain, descriptor)))
+        return replica if replica is not None and replica.use.begin() else None
+
+    async def take(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
+        """As `get`, and nobody lets it go until its `use` has ended."""
+        key = _key(chain, descriptor)
+        self._takers[key] += 1
+        try:
+            while not (replica := await self.get(chain, descriptor)).use.begin():
+                pass  # it was let go just before
+            return replica
+        finally:
+            self._takers[key] -= 1
 
     async def get(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
         """The replica of a chainlet, built if this is the first call or the last one fell ill.
@@ -172,6 +121,7 @@ class Replicas:
         key = _key(chain, descriptor)
         pending = self._building.get(key)
         if pending is None:
+            self._known[key] = descriptor
             pending = asyncio.ensure_future(self._build(chain, descriptor))
             self._building[key] = pending
         try:
@@ -184,9 +134,16 @@ class Replicas:
     def adopt(self, chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> None:
         """Serve calls of a chainlet by this instance, from now on; called on the engine's loop."""
         replica = _replica(chain, descriptor, instance)
+        replica.use.begin()  # for good: nobody here can build it anew
+        self._known[_key(chain, descriptor)] = descriptor
         done: asyncio.Future[Replica] = asyncio.get_running_loop().create_future()
         done.set_result(replica)
         self._building[_key(chain, descriptor)] = done
+
+    def warm(self) -> list[tuple[Chain, ChainletDescriptor]]:
+        """Those that are built and took long to build; for any thread."""
+        built = [replica for pending in list(self._building.values()) if (replica := _done(pending))]
+        return [(one.chain, one.descriptor) for one in built if one.built_in_s >= _LONG_S]
 
     def close(self) -> None:
         """Build nothing more."""
@@ -195,21 +152,47 @@ class Replicas:
     async def look_after(self) -> None:
         """Ask replicas that can say so whether they are healthy; the next call builds anew those that are not."""
         for key, pending in list(self._building.items()):
-            if not pending.done() or pending.cancelled() or pending.exception() is not None:
+            replica = _done(pending)
+            if replica is None:
                 continue
-            replica = pending.result()
             due = time.monotonic() - self._asked.get(key, 0.0) >= _HEALTH_EVERY_S
             if due and not await self._healthy(key, replica) and self._building.get(key) is pending:
                 log.warning("%s.%s says that it is not healthy and is built anew", *_names(replica))
                 del self._building[key]
 
-    async def _build(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
+    def _kept(self, *, but: _Key) -> list[Kept]:
+        """All others, those that are being built included."""
+        found = []
+        for key, pending in self._building.items():
+            replica, need = _done(pending), self._space.need(key, self._known[key].compute)
+            idle = replica is not None and replica.use.idle and not self._takers[key]
+            used_at = replica.use.last if replica is not None else 0.0
+            if key != but:
+                found.append(Kept(key=key, need=need, idle=idle, used_at=used_at))
+        return found
+
+    async def _drop(self, key: _Key) -> None:
+        """Let a replica go, unless somebody has begun to use it."""
+        replica = _done(self._building.get(key))
+        if replica is None or not replica.use.retire():
+            return
+        del self._building[key]
+        unused = time.monotonic() - replica.use.last
+        log.info("%s.%s is let go, unused for %.1f s: another needs the room", *_names(replica), unused)
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, _close, replica)
+        del replica  # the last one who holds it
+        await loop.run_in_executor(self._threads, give_back)
+
+    async def _build(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
+        loop, key = asyncio.get_running_loop(), _key(chain, descriptor)
+        need = self._space.need(key, descriptor.compute)
+        await self._space.make(need, kept=lambda: self._kept(but=key), drop=self._drop, threads=self._threads)
         for attempt in range(_BUILDS):
             started = time.monotonic()
             instance = await loop.run_in_executor(self._threads, self._instantiate, chain, descriptor)
-            replica = _replica(chain, descriptor, instance)
-            log.info("Built %s.%s in %.1f s", *_names(replica), time.monotonic() - started)
+            replica = _replica(chain, descriptor, instance, built_in_s=time.monotonic() - started)
+            log.info("Built %s.%s in %.1f s", *_names(replica), replica.built_in_s)
             if await self._healthy(_key(chain, descriptor), replica):
                 return replica
             log.warning(
@@ -238,44 +221,15 @@ class Replicas:
         return bool(answer)
 
     def _instantiate(self, chain: Chain, descriptor: ChainletDescriptor) -> ChainletBase:
-        data_dir = provide(chain, descriptor, data_dir=self._data_dir, secrets=self._secrets)
-        active = _RuntimeAssembler(
-            chain=chain,
-            descriptor=descriptor,
-            stub=self._stub,
-            secrets=self._secrets,
-            data_dir=data_dir,
-            services=self._services,
-        )
-        with contained(descriptor.name):
-            try:
-                return build(descriptor.cls, active)
-            except ModuleNotFoundError as error:
-                image = descriptor.cls.remote_config.docker_image
-                raise MissingDependencyError(_missing_package(descriptor.name, image, error)) from error
-
-
-def provide(
-    chain: Chain, descriptor: ChainletDescriptor, *, data_dir: Path, secrets: Mapping[str, str]
-) -> Path:
-    """Set the variables and fetch the assets that a chainlet declares; what its context gives as `data_dir`."""
-    name, config = f"{chain.name}.{descriptor.name}", descriptor.cls.remote_config
-    set_environment(chainlet=name, variables=config.options.env_variables)
-    if config.options.enable_debug_logs:
-        logging.getLogger(descriptor.cls.__module__).setLevel(logging.DEBUG)
-    return provide_assets(chainlet=name, config=config, folder=data_dir, secrets=secrets) or data_dir
-
-
-def _missing_package(chainlet: str, image: DockerImage, error: ModuleNotFoundError) -> str:
-    """Which requirement to install, if one of the image's looks like the module that is missing."""
-    module = (error.name or "").partition(".")[0]
-    plain = module.lower().replace("_", "-")
-    wanted = [line for line in image.pip_requirements if plain and plain in line.lower().replace("_", "-")]
-    name = wanted[0] if wanted else module
-    return (
-        f"`{chainlet}` imports {module!r}, which is not installed. Nothing is installed at run time: "
-        f"`pip install {name}` into the environment of the workers, or build an image with it."
-    )
+        with self._space.measured(_key(chain, descriptor)):
+            return assemble(
+                chain,
+                descriptor,
+                stub=self._stub,
+                secrets=self._secrets,
+                data_dir=self._data_dir,
+                services=self._services,
+            )
 
 
 def _answer(ask: Callable[[], Any], chainlet: str) -> Any:
@@ -284,10 +238,34 @@ def _answer(ask: Callable[[], Any], chainlet: str) -> Any:
         return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
 
-def _replica(chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase) -> Replica:
-    method = getattr(type(instance), descriptor.endpoint.method).__get__(instance)
-    slots = Slots(descriptor.compute.concurrency)
-    return Replica(chain=chain, descriptor=descriptor, instance=instance, method=method, slots=slots)
+def _done(pending: asyncio.Future[Replica] | None) -> Replica | None:
+    """The replica, if it is built."""
+    if pending is None or not pending.done() or pending.cancelled() or pending.exception() is not None:
+        return None
+    return pending.result()
+
+
+def _close(replica: Replica) -> None:
+    """Call the author's `close`, if there is one; what it raises is told and ends nothing."""
+    close = getattr(replica.instance, "close", None)
+    if callable(close):
+        try:
+            _answer(close, replica.descriptor.name)
+        except Exception:
+            log.exception("%s.%s could not be closed", *_names(replica))
+
+
+def _replica(
+    chain: Chain, descriptor: ChainletDescriptor, instance: ChainletBase, *, built_in_s: float = 0.0
+) -> Replica:
+    return Replica(
+        chain=chain,
+        descriptor=descriptor,
+        instance=instance,
+        method=getattr(type(instance), descriptor.endpoint.method).__get__(instance),
+        slots=Slots(descriptor.compute.concurrency),
+        built_in_s=built_in_s,
+    )
 
 
 def _key(chain: Chain, descriptor: ChainletDescriptor) -> _Key:

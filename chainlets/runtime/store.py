@@ -119,7 +119,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerIdentity:
-    """A worker process: unique name, the slot it fills on its machine, what it serves, and how much at a time."""
+    """A worker process: unique name, the slot it fills on its machine, what it serves, and how much at a time.
+
+    Attributes:
+        warm: names of the tasks whose chainlets are built and took long to build.
+    """
 
     name: str
     slot: str
@@ -128,6 +132,7 @@ class WorkerIdentity:
     hardware: str
     queues: tuple[str, ...]
     slots: int = 1
+    warm: tuple[str, ...] = ()
 
 
 class FenceLostError(Exception):

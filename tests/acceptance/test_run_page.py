@@ -170,20 +170,6 @@ def test_a_run_of_another_chain_shows_what_went_in_and_what_came_out(stack, page
     expect(page.get_by_role("complementary", name="Steps")).to_contain_text("done")
 
 
-def test_a_queue_without_a_worker_is_told_with_what_to_do(stack, page, finished_run):
-    """The run is real; that it waits is made up, because every queue here has a worker."""
-    waiting = {"state": "queued", "output": None, "waiting_for": [{"queue": "gpu.a10g", "count": 3}]}
-    run = {**stack.run(finished_run), **waiting}
-    begun = stack.events(finished_run)[:2]
-    page.route(f"**/api/runs/{finished_run}", lambda route: route.fulfill(json=run))
-    page.route("**/events?**", lambda route: route.fulfill(json={"events": begun, "last_seq": 2}))
-    page.route_web_socket("**/ws/runs/*", lambda _socket: None)
-    page.goto(f"/runs/{finished_run}")
-    expect(page.get_by_text("gpu.a10g has no worker.")).to_be_visible()
-    expect(page.get_by_text("python manage.py worker --queues gpu.a10g")).to_be_visible()
-    expect(page.get_by_text("Waiting", exact=True)).to_be_visible()
-
-
 def test_someone_elses_or_deleted_run_is_told_in_words(page, console):
     page.goto("/runs/00000000-0000-4000-8000-000000000000")
     expect(page.get_by_role("heading", name="There is no such run")).to_be_visible()

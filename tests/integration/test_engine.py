@@ -20,6 +20,7 @@ def house(request, tmp_path_factory):
         "CHAINS": "chainlets.chains.hello",
         "CHAINS_DIR": str(ROOT / "tests" / "chains"),
         "WORKER_PROCESSES": "1",
+        "MODEL_QUEUES": "gpu.any",
     }
     if request.param == "postgresql":
         env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
@@ -105,6 +106,23 @@ def test_resume_goes_on_where_it_failed_and_pays_nothing_twice(house, ledger, tm
     kept = [e for e in check_history(house, run_id) if e["type"] == "invocation.kept"]
     assert len(kept) == 3
     assert house.api.post(f"/api/runs/{run_id}/resume").status_code == 409
+
+
+def test_a_run_says_that_its_queue_has_no_worker_until_one_comes(house):
+    run_id = house.start_run("remote_gpu")
+    (told,) = house.wait_event(run_id, "run.unserved", timeout=2)
+    (wait,) = told["data"]["queues"]
+    assert (wait["queue"], wait["count"], wait["reason"]) == ("gpu.a100", 1, "no_worker")
+    assert house.run(run_id)["waiting_for"] == [wait]
+    worker = house.worker("gpu.a100", name="rare")
+    try:
+        assert house.wait_run(run_id)["output"] == "done"
+    finally:
+        worker.terminate()
+        worker.wait(20)
+    types = [event["type"] for event in check_history(house, run_id)]
+    assert types[-1] == "run.succeeded"
+    assert house.run(run_id)["waiting_for"] == []
 
 
 def test_an_input_that_was_rejected_is_not_tried_again(house, ledger):

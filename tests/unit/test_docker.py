@@ -32,6 +32,7 @@ def variables_in(path):
                 "env.number",
                 "env.names",
                 "env.folder",
+                "env.size",
                 "env.kept_secret",
             }
             known |= {"os.environ.get", "environ.get", "os.getenv"}

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
-from django.utils import timezone
-
 from webapp.api.shapes import FileShape, InvocationShape, RunShape
 from webapp.catalog.models import ChainVersion
 from webapp.files.models import File
 from webapp.files.services import file_ids_in
-from webapp.fleet.services import served_queues
-from webapp.runs.models import OPEN, Invocation, Run, State
+from webapp.runs.models import OPEN, Invocation, Run, Unserved
+from webapp.runs.unserved import shown
 from webapp.runs.values import beyond, input_of, output_of, result_of
 
 
@@ -62,14 +59,9 @@ def _input_files(runs: Sequence[Run]) -> dict[UUID, list[dict[str, Any]]]:
 
 
 def _waiting(runs: Sequence[Run]) -> dict[UUID, list[dict[str, Any]]]:
-    """Queued work by queue, where no live worker serves the queue."""
+    """What waits on queues that no live worker serves, as the run's history told it last."""
     pending = [run.id for run in runs if run.state in OPEN]
-    if not pending:
-        return {}
-    served = served_queues(now=timezone.now())
-    queued = Invocation.objects.filter(run_id__in=pending, state=State.QUEUED).order_by("run_id", "queue")
     waiting: dict[UUID, list[dict[str, Any]]] = {}
-    for row in queued.values("run_id", "queue").annotate(count=Count("id")):
-        if row["queue"] not in served:
-            waiting.setdefault(row["run_id"], []).append({"queue": row["queue"], "count": row["count"]})
+    for row in Unserved.objects.filter(run_id__in=pending) if pending else ():
+        waiting.setdefault(row.run_id, []).append(shown(row))
     return waiting

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from webapp.files.models import File
 from webapp.runs.deadlines import MOST_S
-from webapp.runs.models import Attempt, Event, Invocation, Priority, Run
+from webapp.runs.models import Attempt, Event, Invocation, Priority, Run, WhyUnserved
 from webapp.runs.reading import error_text
 from webapp.runs.values import Stored, ValueGone, input_of, output_of, result_of
 
@@ -59,7 +59,11 @@ class WaitingShape(serializers.Serializer[Any]):
     """Work on a queue that no live worker serves."""
 
     queue = serializers.CharField()
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="Calls that wait there.")
+    since = serializers.DateTimeField(help_text="When the oldest of them entered the queue.")
+    reason = serializers.ChoiceField(
+        choices=WhyUnserved.choices, help_text="What became of the worker that served the queue last."
+    )
 
 
 class FrameShape(serializers.Serializer[Any]):

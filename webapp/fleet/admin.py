@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from webapp.fleet.models import Worker
 from webapp.runs.reading import took
+from webapp.runs.unserved import unserved_queues
 
 if TYPE_CHECKING:
     ReadWorkers = admin.ModelAdmin[Worker]
@@ -22,6 +23,11 @@ class WorkerAdmin(ReadWorkers):
     list_display = ["name", "state", "hardware", "queues_shown", "host", "pid", "started_at", "last_seen"]
     list_filter = ["state", "hardware", "host"]
     search_fields = ["name", "host"]
+    change_list_template = "admin/fleet/worker/change_list.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Above the workers that there are, the queues that lack one."""
+        return super().changelist_view(request, {**(extra_context or {}), "unserved": unserved_queues()})
 
     @admin.display(description="queues")
     def queues_shown(self, worker: Worker) -> str:

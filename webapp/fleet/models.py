@@ -20,6 +20,7 @@ class Worker(models.Model):
     Attributes:
         name: unique over all processes ever; what invocations refer to.
         slots: calls it executes at a time.
+        warm: tasks whose chainlets it has built, as far as that took long.
         slot: its place on its machine, such as "model-1"; the process that follows it takes the same.
     """
 
@@ -30,6 +31,8 @@ class Worker(models.Model):
     hardware = models.CharField(max_length=50)
     queues = models.JSONField(default=list)
     slots = models.PositiveIntegerField(default=1, db_default=1)
+    # A default in the database too, for workers of the release before.
+    warm = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
     state = models.CharField(max_length=10, choices=WorkerState.choices, default=WorkerState.LIVE)
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)

@@ -1,7 +1,8 @@
 """Who works here: workers come, beat and go."""
 
 import os
-from collections.abc import Iterable
+import socket
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from chainlets.runtime.store import WorkerIdentity
@@ -9,6 +10,10 @@ from webapp.fleet.models import Worker, WorkerState
 
 #: Seconds without a heartbeat after which a worker counts as lost.
 LOST_AFTER_S = 10.0
+#: The same if its process is gone from this machine. Not at once: containers may share a host's name
+#: and not see each other's processes, but whoever beats every two seconds lives.
+GONE_AFTER_S = 2.5
+_REMEMBERED = 200  # workers of the past that are asked which queues they served
 
 
 def worker_joins(*, identity: WorkerIdentity, now: datetime) -> list[str]:
@@ -31,10 +36,10 @@ def worker_joins(*, identity: WorkerIdentity, now: datetime) -> list[str]:
 
 
 def worker_beats(*, identity: WorkerIdentity, now: datetime) -> None:
-    """Note that a worker lives, with the queues it serves by now."""
+    """Note that a worker lives, with the queues it serves and the chainlets it has built by now."""
     # A worker that was thought lost and is not, for it beats, is live again.
     Worker.objects.filter(name=identity.name).update(
-        heartbeat_at=now, state=WorkerState.LIVE, queues=list(identity.queues)
+        heartbeat_at=now, state=WorkerState.LIVE, queues=list(identity.queues), warm=list(identity.warm)
     )
 
 
@@ -45,8 +50,13 @@ def worker_leaves(*, identity: WorkerIdentity) -> None:
 
 def note_lost_workers(*, now: datetime) -> int:
     """Mark workers without a heartbeat as lost; how many."""
-    old = now - timedelta(seconds=LOST_AFTER_S)
-    return Worker.objects.filter(state=WorkerState.LIVE, heartbeat_at__lt=old).update(state=WorkerState.LOST)
+    late = Worker.objects.filter(
+        state=WorkerState.LIVE, heartbeat_at__lt=now - timedelta(seconds=GONE_AFTER_S)
+    )
+    here, old = socket.gethostname(), now - timedelta(seconds=LOST_AFTER_S)
+    lost = [w.pk for w in late if w.heartbeat_at < old or (w.host == here and not _alive(w.pid))]
+    # One that has beaten since we looked lives.
+    return late.filter(pk__in=lost).update(state=WorkerState.LOST) if lost else 0
 
 
 def served_queues(*, now: datetime) -> set[str]:
@@ -56,6 +66,18 @@ def served_queues(*, now: datetime) -> set[str]:
         state=WorkerState.LIVE, heartbeat_at__gte=recent
     ).values_list("queues", flat=True)
     return {queue for queues in rows for queue in queues}
+
+
+def why_unserved(queues: Collection[str]) -> dict[str, str]:
+    """For queues that no live worker serves: `worker_stopped`, `worker_lost`, or `no_worker` if none is remembered."""
+    if not queues:
+        return {}
+    last: dict[str, str] = {}
+    gone = Worker.objects.exclude(state=WorkerState.LIVE).order_by("-heartbeat_at")
+    for worker in gone.only("queues", "state")[:_REMEMBERED]:
+        for queue in worker.queues:
+            last.setdefault(queue, f"worker_{worker.state}")
+    return {queue: last.get(queue, "no_worker") for queue in queues}
 
 
 def slots_on(queue: str) -> int:

@@ -10,17 +10,19 @@ from typing import Self
 
 from django.conf import settings
 
+from chainlets.runtime.gpus import gpus
 from webapp import env
+from webapp.catalog.services import loaded_chains
 from webapp.fleet.broker import EmbeddedBroker
 from webapp.fleet.child import Role
 from webapp.fleet.console import Console
 from webapp.fleet.demo import SAMPLE, DemoFailed, short_lived_key, transcribe
 from webapp.fleet.preflight import StartRefused, listen, lock_data_dir, prepare_data_dir
 from webapp.fleet.prepare import prepare_database
+from webapp.fleet.seats import Seat, seats
 from webapp.fleet.supervisor import Supervisor
 
 READY = "ready"  # what a worker writes on a line of its own once it takes work
-_MOST_MODEL_WORKERS = 4
 _GOODBYE = ("Warm shutdown",)  # said by each worker at every normal end
 
 
@@ -109,20 +111,18 @@ class System:
         sys.stdout.flush()
 
     def _roles(self, *, listening_fd: int, shared: Mapping[str, str]) -> list[Role]:
-        count = settings.WORKER_PROCESSES or min(_cores(), _MOST_MODEL_WORKERS)
+        places = _seats()
         # The model workers share the cores.
-        threads = os.environ.get("WHISPER_THREADS") or str(max(1, _cores() // count))
+        threads = os.environ.get("WHISPER_THREADS") or str(max(1, _cores() // len(places)))
         models = [
             Role(
-                name=f"model-{number}",
-                command=_manage(
-                    "worker", "--queues", "gpu.*", "--concurrency", "1", "--name", f"model-{number}"
-                ),
-                env={**shared, "WHISPER_THREADS": threads},
+                name=seat.name,
+                command=_manage("worker", "--queues", seat.queues, "--concurrency", "1", "--name", seat.name),
+                env={**shared, "WHISPER_THREADS": threads, **seat.env},
                 ready_line=READY,
                 muted=_GOODBYE,
             )
-            for number in range(1, count + 1)
+            for seat in places
         ]
         web = Role(
             name="web",
@@ -165,6 +165,17 @@ class System:
 
 def _manage(*words: str) -> tuple[str, ...]:
     return (sys.executable, str(settings.BASE_DIR / "manage.py"), *words)
+
+
+def _seats() -> list[Seat]:
+    found = gpus()
+    return seats(
+        gpus=found,
+        asked=loaded_chains().queues if found else (),
+        processes=settings.WORKER_PROCESSES,
+        cores=_cores(),
+        wished=settings.MODEL_QUEUES,
+    )
 
 
 def _cores() -> int:

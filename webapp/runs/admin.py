@@ -9,14 +9,14 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from webapp.errors import WebappError
 from webapp.runs.admin_html import calls_html, error_html, notes_html, state_mark, value_html
 from webapp.runs.models import FINAL, Event, Invocation, Run, State
-from webapp.runs.reading import moment, pretty, took
+from webapp.runs.reading import moment, pretty, start_command, took, waits_for
 from webapp.runs.services import cancel_run, resume_run
 from webapp.runs.values import input_of, output_of, result_of
 
@@ -75,6 +75,7 @@ class RunAdmin(ReadOnly, ReadRuns):
                 ]
             },
         ),
+        ("Waiting for a worker", {"fields": ["waiting_shown"]}),
         ("Times", {"fields": ["created", "started", "ended", "deadline", "length", "progress_shown"]}),
         ("What went wrong", {"fields": ["error_shown", "warnings_shown"]}),
         ("Invocations", {"fields": ["invocations_shown"], "classes": ["run-calls"]}),
@@ -194,6 +195,23 @@ class RunAdmin(ReadOnly, ReadRuns):
         if not run.progress:
             return "–"
         return "{message} {done:g} of {total:g}".format(**run.progress).strip()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
+        """Leave out that it waits, if it does not."""
+        found = super().get_fieldsets(request, obj)
+        waits = obj is not None and obj.state not in FINAL and obj.unserved.exists()
+        return [
+            (name, options) for name, options in found if waits or "waiting_shown" not in options["fields"]
+        ]
+
+    @admin.display(description="queues without a worker")
+    def waiting_shown(self, run: Run) -> SafeString:
+        """What waits, why, and what to type."""
+        return format_html_join(
+            "\n",
+            "<div>{} Start one with <code>{}</code>.</div>",
+            ((waits_for(wait), start_command(wait.queue)) for wait in run.unserved.all()),
+        )
 
     @admin.display(description="error")
     def error_shown(self, run: Run) -> SafeString | str:

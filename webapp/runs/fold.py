@@ -26,6 +26,7 @@ def empty() -> View:
         "ended_at": None,
         "progress": None,
         "warnings": [],
+        "waiting_for": [],
         "error": None,
         "invocations": {},
         "duration": None,
@@ -69,9 +70,11 @@ def _fold_run(view: View, step: str, at: str, data: Mapping[str, Any]) -> None:
     elif step == "started":
         view.update(state="running", started_at=view["started_at"] or at)
     elif step == "resumed":
-        view.update(state="queued", ended_at=None, error=None)
+        view.update(state="queued", ended_at=None, error=None, waiting_for=[])
+    elif step == "unserved":
+        view["waiting_for"] = [dict(wait) for wait in data["queues"]]
     elif step in ("succeeded", "failed", "cancelled"):
-        view.update(state=step, ended_at=at)
+        view.update(state=step, ended_at=at, waiting_for=[])
         if step == "failed":
             view["error"] = data.get("error")
 

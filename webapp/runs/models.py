@@ -256,3 +256,37 @@ class Event(models.Model):
     def __str__(self) -> str:
         """Number and type."""
         return f"{self.seq} {self.type}"
+
+
+class WhyUnserved(models.TextChoices):
+    """Why no live worker serves a queue."""
+
+    NO_WORKER = "no_worker"
+    WORKER_STOPPED = "worker_stopped"
+    WORKER_LOST = "worker_lost"
+
+
+class Unserved(models.Model):
+    """A queue that no live worker serves, as a run was last told of it.
+
+    Attributes:
+        count: calls of the run that wait there.
+        since: when the oldest of them entered the queue.
+        reason: what became of the worker that served it last.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="unserved")
+    queue = models.CharField(max_length=50)
+    count = models.PositiveIntegerField()
+    since = models.DateTimeField()
+    reason = models.CharField(max_length=20, choices=WhyUnserved.choices)
+
+    class Meta:
+        """By queue; one of each a run."""
+
+        ordering: ClassVar = ["queue"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "queue"], name="unserved_once_a_run")]
+
+    def __str__(self) -> str:
+        """Its queue."""
+        return self.queue

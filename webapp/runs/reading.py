@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from chainlets.failure import Failure
-from webapp.runs.models import Event, Invocation
+from webapp.runs.models import Event, Invocation, Unserved, WhyUnserved
 
 SIGNS = {
     "queued": "○",
@@ -21,6 +21,11 @@ SIGNS = {
     "cancelled": "⊘",
     "lost": "!",
     "handed_back": "↩",
+}
+BECAME = {
+    WhyUnserved.NO_WORKER: "no worker serves it",
+    WhyUnserved.WORKER_STOPPED: "its last worker was stopped",
+    WhyUnserved.WORKER_LOST: "its last worker gives no sign of life",
 }
 _MAX_TEXT = 20_000  # characters of JSON on a page
 NOTES = ("log", "invocation.blocked")  # types of events that are told beside their call
@@ -79,6 +84,17 @@ def moment(at: datetime | None, *, day: bool = True) -> str:
         return "–"
     text = at.astimezone(UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
     return text if day else text.partition(" ")[2]
+
+
+def waits_for(wait: Unserved) -> str:
+    """What waits on a queue without a worker, and why: "3 calls have waited for gpu.a100 since …: no worker serves it"."""
+    calls = "1 call has" if wait.count == 1 else f"{wait.count} calls have"
+    return f"{calls} waited for {wait.queue} since {moment(wait.since)}: {BECAME[WhyUnserved(wait.reason)]}."
+
+
+def start_command(queue: str) -> str:
+    """What to type on a machine that can serve a queue."""
+    return f"python manage.py worker --queues {queue}"
 
 
 def error_text(error: Any) -> str:

@@ -20,6 +20,7 @@ from webapp.runs.deadlines import end_overdue
 from webapp.runs.doorbell import doorbell, queue_lengths
 from webapp.runs.leftovers import clear_orphans, clear_scratch
 from webapp.runs.models import Invocation, Run, State
+from webapp.runs.unserved import tell_unserved
 from webapp.runs.workset import working_on
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def sweep() -> None:
                 )
     end_overdue(now)
     note_lost_workers(now=now)
+    tell_unserved(now=now)
     _ring_unanswered(now)
     ring_held_back(now)
 

@@ -98,6 +98,7 @@ def resume_run(*, run: Run, by: str, deadline_s: float | None = None) -> Run:
             raise RunNotResumable
         until = deadline(work.now, deadline_s)
         row.change(state=State.QUEUED, error=None, ended_at=None, deadline_at=until)
+        run.unserved.all().delete()  # what it was told holds no more; it will be told anew
         work.event(run.id, "run.resumed", {"by": by, **told(until)})
         transitions.requeue_ended(work, root)
     run.refresh_from_db()

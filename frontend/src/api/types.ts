@@ -34,6 +34,16 @@ export interface Progress {
   message: string;
 }
 
+/** Calls on a queue that no live worker serves. */
+export interface Wait {
+  queue: string;
+  count: number;
+  /** When the oldest of them entered the queue. */
+  since: string;
+  /** What became of the worker that served the queue last. */
+  reason: "no_worker" | "worker_stopped" | "worker_lost";
+}
+
 export interface Run {
   id: string;
   chain: string;
@@ -45,7 +55,7 @@ export interface Run {
   error: ErrorTree | null;
   progress: Progress | null;
   warnings: string[];
-  waiting_for: { queue: string; count: number }[];
+  waiting_for: Wait[];
   last_seq: number;
   created_at: string;
   started_at: string | null;

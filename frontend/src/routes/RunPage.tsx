@@ -13,6 +13,7 @@ import { Steps } from "../run/Steps";
 import { Streamed } from "../run/Streamed";
 import { JumpButton, Transcript } from "../run/Transcript";
 import { finalRows, liveEdge, liveRows, spokenAt } from "../run/transcript";
+import { Unserved } from "../run/Unserved";
 import { useFollow } from "../run/useFollow";
 import { usePlayer, usePlayerKeys } from "../run/usePlayer";
 import { isOver, type LiveRun, useRun } from "../run/useRun";
@@ -119,8 +120,7 @@ function Output({ live }: { live: LiveRun }) {
 }
 
 function Notices({ live, isTranscript }: { live: LiveRun; isTranscript: boolean }) {
-  const { run, view, link } = live;
-  const queues = isOver(view.state) ? [] : (run?.waiting_for ?? []);
+  const { view, link } = live;
   return (
     <div className="notices">
       {view.state === "failed" && view.error && (
@@ -137,12 +137,7 @@ function Notices({ live, isTranscript }: { live: LiveRun; isTranscript: boolean 
           missing.
         </Notice>
       )}
-      {queues.map(({ queue, count }) => (
-        <Notice key={queue} tone="wait" title={`${queue} has no worker.`}>
-          {count === 1 ? "One step waits" : `${count} steps wait`} for it. Start one with{" "}
-          <code>python manage.py worker --queues {queue}</code>; the run then goes on by itself.
-        </Notice>
-      ))}
+      <Unserved view={view} />
       {view.warnings.map((warning) => (
         <Notice key={warning} tone="wait">
           {warning}

@@ -2,7 +2,7 @@
  * The fold of a run's events: everything the run page shows comes out of this one function.
  * Its twin is webapp/runs/fold.py; tests/data/fold_cases.json holds both to the same answers.
  */
-import type { ErrorTree, Progress, RunEvent, RunState, Segment } from "../api/types";
+import type { ErrorTree, Progress, RunEvent, RunState, Segment, Wait } from "../api/types";
 import { type Said, SILENT, said, text } from "./said";
 
 export type AttemptState =
@@ -60,6 +60,8 @@ export interface RunView {
   ended_at: string | null;
   progress: Progress | null;
   warnings: string[];
+  /** Queues that no live worker serves, with what waits there. */
+  waiting_for: Wait[];
   error: ErrorTree | null;
   invocations: Record<string, Invocation>;
   duration: number | null;
@@ -79,6 +81,7 @@ export const EMPTY: RunView = {
   ended_at: null,
   progress: null,
   warnings: [],
+  waiting_for: [],
   error: null,
   invocations: {},
   duration: null,
@@ -125,6 +128,10 @@ function foldRun(view: RunView, { type, at, data }: RunEvent): void {
       view.state = "queued";
       view.ended_at = null;
       view.error = null;
+      view.waiting_for = [];
+      return;
+    case "run.unserved":
+      view.waiting_for = data.queues as unknown as Wait[];
       return;
     case "run.failed":
       view.error = (data.error ?? null) as ErrorTree | null;
@@ -137,6 +144,7 @@ function foldRun(view: RunView, { type, at, data }: RunEvent): void {
   }
   view.state = type.slice("run.".length) as RunState;
   view.ended_at = at;
+  view.waiting_for = [];
 }
 
 function foldInvocation(view: RunView, { type, at, invocation: id, data }: RunEvent): void {

@@ -8,8 +8,7 @@ from django.test import Client
 from tests.integration.web import add_events, make_run, wav
 from webapp.files.models import File
 from webapp.files.services import store_upload
-from webapp.fleet.models import Worker
-from webapp.runs.models import Attempt, Event, Invocation, Run
+from webapp.runs.models import Attempt, Event, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -43,19 +42,6 @@ def test_input_files_are_shown_with_the_run(api, alice, files_dir):
     assert run["input"] == {"audio": str(file.id)}
     assert [entry["id"] for entry in run["files"]] == [str(file.id)]
     assert run["title"] == "talk.wav"
-
-
-def test_work_that_no_worker_takes_is_named_until_one_comes(api, alice):
-    run = make_run(alice)
-    root = run.invocations.get()
-    for _ in range(3):
-        Invocation.objects.create(
-            run=run, parent=root, chainlet="W", queue="gpu.t4", input={}, input_hash="1"
-        )
-    shown = api.get(f"/api/runs/{run.id}").json()["waiting_for"]
-    assert shown == [{"queue": "cpu", "count": 1}, {"queue": "gpu.t4", "count": 3}]
-    Worker.objects.create(name="w", slot="w", host="h", pid=1, hardware="cpu", queues=["cpu"])
-    assert api.get("/api/runs").json()["results"][0]["waiting_for"] == [{"queue": "gpu.t4", "count": 3}]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_defaults_are_those_of_truss_chains():
         "gpu_count": 1,
         "predict_concurrency": 1,
         "instance_type": None,
+        "gpu_memory": None,  # ours
     }
     assert config.docker_image.base_image is BasetenImage.PY311
     assert config.options.streaming_read_timeout == 60

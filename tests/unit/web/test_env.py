@@ -48,6 +48,16 @@ def test_a_secret_in_two_places_is_refused(monkeypatch, tmp_path):
         env.secret("ADMIN_PASSWORD")
 
 
+def test_a_size_is_a_number_of_bytes(monkeypatch):
+    monkeypatch.setenv("ROOM", "1.5Gi")
+    assert env.size("ROOM") == 1610612736
+    monkeypatch.setenv("ROOM", "")
+    assert env.size("ROOM") is None
+    monkeypatch.setenv("ROOM", "2GB")
+    with pytest.raises(ImproperlyConfigured, match="ROOM: '2GB' is no amount of memory"):
+        env.size("ROOM")
+
+
 def test_a_secret_file_that_is_missing_is_named(monkeypatch, tmp_path):
     monkeypatch.delenv("ADMIN_PASSWORD", raising=False)
     monkeypatch.setenv("ADMIN_PASSWORD_FILE", str(tmp_path / "password"))

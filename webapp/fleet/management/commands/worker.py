@@ -30,12 +30,13 @@ class Command(BaseCommand):
         os.environ["WORKER_SLOT"] = options["name"]
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+        from chainlets.runtime.gpus import gpus
         from webapp.catalog.services import loaded_chains
         from webapp.celery import app, doorbell, matching
-        from webapp.fleet import hardware
+        from webapp.fleet import hardware, warm
 
         patterns = [part.strip() for part in options["queues"].split(",") if part.strip()]
-        patterns = patterns or ["cpu", *(["gpu.any", hardware.detect()] if hardware.has_gpu() else [])]
+        patterns = patterns or ["cpu", *hardware.queues(gpus())]
         app.patterns, app.slots = patterns, options["concurrency"]
 
         def ready(sender: Any, **_: Any) -> None:
@@ -59,7 +60,10 @@ class Command(BaseCommand):
             hostname=f"{options['name']}-{os.getpid()}@{socket.gethostname()}",
             pool="chainlets.runtime.pool:ChainletPool",
             concurrency=options["concurrency"],
-            queues=matching(patterns, loaded_chains().queues) or ["gpu.any"],
+            queues=[
+                *(matching(patterns, loaded_chains().queues) or ["gpu.any"]),
+                warm.own_queue(slot=options["name"], host=socket.gethostname()),
+            ],
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
