@@ -35,6 +35,7 @@ from chainlets.runtime.loops import UserLoops, end_loop
 from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.terms import PLAIN, Terms
@@ -65,6 +66,7 @@ class Surroundings:
         on_tick: called about every two seconds, for instance to look for new chains.
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
+        sizes: which values go to the file store.
         passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
         machine: how much memory there is for replicas; without, everything fits.
     """
@@ -80,6 +82,7 @@ class Surroundings:
     on_tick: Callable[[], None]
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
+    sizes: Sizes = field(default_factory=Sizes)
     machine: Machine | None = None
     passed_on: Callable[[str, str, UUID], bool] = lambda chain, chainlet, invocation_id: False  # noqa: ARG005 (nobody is asked)
 
@@ -103,7 +106,9 @@ class Engine:
         self._committer = Committer(surroundings.store, batch=surroundings.batch)
         loops = UserLoops()
         self._watchdog = Watchdog(loops)
-        self._calls = OpenCalls(committer=self._committer, store=surroundings.store, loops=loops)
+        self._calls = OpenCalls(
+            committer=self._committer, store=surroundings.store, loops=loops, sizes=surroundings.sizes
+        )
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)

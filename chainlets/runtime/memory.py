@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -91,6 +92,7 @@ class MemoryRunStore:
             chainlet=row.call.chainlet,
             input=row.call.input,
             timeout_s=row.call.timeout_s,
+            input_spilled=row.call.input_spilled,
         )
 
     def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
@@ -107,7 +109,8 @@ class MemoryRunStore:
         elif row.state is State.SUCCEEDED:
             self._event("invocation.kept", call.id, {})
         elif row.state is State.CANCELLED or (row.state is State.FAILED and row.caller_round != caller.round):
-            row.call, row.state, row.failures, row.failure = call, State.QUEUED, 0, None
+            row.call = replace(call, input=row.call.input, input_spilled=row.call.input_spilled)
+            row.state, row.failures, row.failure = State.QUEUED, 0, None
             row.available_at = 0.0
             row.round, row.caller_round = row.round + 1, caller.round
             self._event("invocation.requeued", call.id, {"attempt": row.attempt, "reason": "resumed"})
@@ -132,12 +135,19 @@ class MemoryRunStore:
         row = self.rows.get(invocation_id)
         return [output for output in row.outputs if output.seq > after] if row else []
 
-    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:  # noqa: ARG002 (all is at hand)
+    def succeed(
+        self,
+        *,
+        fence: Fence,
+        result: Any,
+        called: bool = True,  # noqa: ARG002 (all is at hand)
+        spilled: bool = False,
+    ) -> bool:
         """Record a result once."""
         row = self._owned(fence)
         if row is None:
             return False
-        row.state, row.result = State.SUCCEEDED, result
+        row.state, row.result, row.spilled = State.SUCCEEDED, result, spilled
         self._event("invocation.succeeded", fence.invocation_id, {"attempt": fence.attempt})
         self._ended(fence.invocation_id, row)
         return True
@@ -290,4 +300,6 @@ class MemoryRunStore:
 
 
 def _outcome(row: Row) -> Outcome:
-    return Outcome(id=row.call.id, state=row.state, result=row.result, failure=row.failure)
+    return Outcome(
+        id=row.call.id, state=row.state, result=row.result, failure=row.failure, spilled=row.spilled
+    )

@@ -14,7 +14,7 @@ from chainlets.retrying import GiveUp, after_failure
 from chainlets.runtime.store import Fence, WorkerIdentity
 from chainlets.runtime.transitions import after_death
 from webapp.runs import limits, sharing
-from webapp.runs.models import OPEN, AttemptState, State
+from webapp.runs.models import OPEN, RESULT_SPILLED, AttemptState, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
 
@@ -60,16 +60,21 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     return True
 
 
-def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True) -> bool:
-    """Record a result; whether the run ended with it. `called`: it may have called others."""
+def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True, spilled: bool = False) -> bool:
+    """Record a result, or its file's handle; whether the run ended with it. `called`: it may have called others."""
     text = as_text(result)
     row.change(state=State.SUCCEEDED, result=text, **_ended(work))
+    if spilled:
+        row.change(spilled=row.spilled | RESULT_SPILLED)
     work.end_attempt(row, AttemptState.SUCCEEDED)
     work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
     _settle(work, row, called=called)
     if row.parent_id is not None:
         return False
-    work.run(row.run_id).change(state=State.SUCCEEDED, output=text, ended_at=work.now)
+    run = work.run(row.run_id)
+    run.change(state=State.SUCCEEDED, output=text, ended_at=work.now)
+    if spilled:
+        run.change(output_spilled=True)
     work.event(row.run_id, "run.succeeded")
     return True
 

@@ -25,7 +25,7 @@ from webapp.runs.rows import AttemptRow, CallRow, RunRow, as_text, from_text
 _CORE = (
     "id", "run_id", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
     "round", "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at",
-    "available_at", "rung_at", "started_at",
+    "available_at", "rung_at", "started_at", "spilled",
 )  # fmt: skip
 _TEXTS = (
     "CASE WHEN self.state = 'queued' THEN CAST(self.input AS text) END",
@@ -41,7 +41,7 @@ _NEW_CALL = (
     "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
     "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at", "available_at",
     "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "code", "cache_s", "result",
-    "error",
+    "error", "spilled",
 )  # fmt: skip
 _NEW_ATTEMPT = ("invocation", "number", "worker", "hardware", "state", "started_at", "ended_at", "error")
 _NEW_EVENT = ("run", "seq", "at", "type", "invocation_id", "data")
