@@ -115,7 +115,7 @@ def take_back(work: Workset, row: CallRow) -> bool:
         f"at fault, or the machine may be short of memory: see the workers' logs.",
     )
     work.end_attempt(row, AttemptState.LOST, error=as_text(failure))
-    _give_up(work, row, failure)
+    _give_up(work, row, failure, reason="worker_lost")
     return True
 
 
@@ -186,10 +186,10 @@ def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = Tr
         sharing.hold(work, row)
 
 
-def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:
+def _give_up(work: Workset, row: CallRow, error: dict[str, Any], **why: str) -> None:
     text = as_text(error)
     row.change(state=State.FAILED, error=text, **_ended(work))
-    data = {"attempt": row.attempt, "error": error, "retry_in": None}
+    data = {"attempt": row.attempt, "error": error, "retry_in": None, **why}
     work.event(row.run_id, "invocation.failed", data, invocation=row.id)
     _settle(work, row)
     if row.parent_id is None:
