@@ -131,6 +131,7 @@ def overrun(work: Workset, root: CallRow, message: str) -> None:
 def requeue_ended(work: Workset, row: CallRow, **changes: Any) -> None:
     """Queue a failed or cancelled invocation again, with its tries given back."""
     _queue(work, row, failures=0, deaths=0, ended_at=None, error=None, round=row.round + 1, **changes)
+    work.opened(row)
     data = {"attempt": row.attempt, "reason": "resumed"}
     work.event(row.run_id, "invocation.requeued", data, invocation=row.id)
 
