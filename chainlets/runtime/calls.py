@@ -11,6 +11,7 @@ from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from uuid import UUID
 
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops
@@ -108,6 +109,7 @@ class OpenCalls:
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
     ) -> None:
         if error is None:
+            crash_point("call.journalled")
             self.ended(outcome)
             return
         if isinstance(error, FenceLostError):

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from celery.concurrency.base import BasePool, apply_target
 
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.engine import Engine
 from chainlets.runtime.tasks import ChainletTask
 
@@ -73,8 +74,10 @@ class ChainletPool(BasePool):
         request = getattr(callback, "__self__", None)
 
         def done() -> None:
+            crash_point("ack.before")
             if callback is not None:
                 callback((0, None, time.monotonic() - started))
+            crash_point("ack.after")
 
         try:
             invocation_id = UUID(args[1])

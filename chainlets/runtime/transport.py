@@ -14,6 +14,8 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
+from chainlets.runtime.crash_points import crash_point
+
 _stock: Any = redis  # its stubs know nothing of what a transport is made of
 ALIAS = "chainlets"
 _MOST = 100  # messages taken at a time
@@ -60,6 +62,7 @@ class Channel(_stock.Channel):  # type: ignore[misc]
             key, messages = found
             queue = bytes_to_str(key).removeprefix(self.global_keyprefix).split(_BEFORE_PRIORITY, 1)[0]
             self._queue_cycle.rotate(queue)
+            crash_point("message.taken")
             for message in messages:
                 self.connection._deliver(loads(bytes_to_str(message)), queue)  # noqa: SLF001 (as the stock channel does)
             return True
