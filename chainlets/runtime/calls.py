@@ -13,6 +13,7 @@ from uuid import UUID
 
 from chainlets.errors import StoreUnavailable
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops
@@ -148,6 +149,7 @@ class OpenCalls:
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
     ) -> None:
         if error is None:
+            crash_point("call.journalled")
             self.ended(outcome)
         else:
             self._refused(parent, call_id, error)

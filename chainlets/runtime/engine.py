@@ -28,6 +28,7 @@ from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
@@ -240,10 +241,12 @@ class Engine:
         self._stopping = True
         self._room.close()
         deadline = time.monotonic() + grace_s
+        crash_point("stop.before")
         self._hand_back([held for held in self._unfinished() if held.waiting])
         while (left := self._unfinished()) and time.monotonic() < deadline and not self._hurrying:
             time.sleep(0.05)
         self._hand_back(left)
+        crash_point("stop.handed_back")
         self._mailbox.stop()
         self._watchdog.stop()
         with contextlib.suppress(TimeoutError):
@@ -335,6 +338,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
             failed = error
         else:
+            crash_point("replica.built")
             self._begin(replica, invocation_id, on_wait, on_done, terms)
             return
 
@@ -397,6 +401,7 @@ class Engine:
             if serving is not None and not serving.execution.cancelled():
                 claim = serving.execution.claim
                 log.info("%s.%s is no longer ours", claim.chain, claim.chainlet)
+                crash_point("cancel.seen")
                 serving.execution.cancel(ending=True)
 
     def _on_mail(self, ids: Collection[UUID]) -> None:

@@ -31,6 +31,13 @@ from chainlets.runtime.store import (
 
 Ring = Callable[[Row], None]
 Wake = Callable[[UUID], None]
+Later = Callable[[float, Callable[[], None]], None]
+
+
+def _later(delay_s: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(delay_s, call)
+    timer.daemon = True
+    timer.start()
 
 
 class MemoryRunStore:
@@ -39,13 +46,24 @@ class MemoryRunStore:
     Args:
         ring: called for each invocation that is ready to be served, outside any transaction.
         wake: called with the id of an invocation whose caller, or holder, should look again.
+        clock: seconds that only grow; what a retry's pause is measured by.
+        later: calls something after so many seconds of that clock.
     """
 
-    def __init__(self, *, ring: Ring | None = None, wake: Wake | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        ring: Ring | None = None,
+        wake: Wake | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        later: Later = _later,
+    ) -> None:
         self.ring: Ring = ring or (lambda _: None)
         self.wake: Wake = wake or (lambda _: None)
         self.rows: dict[UUID, Row] = {}
         self.events: list[Event] = []
+        self._clock = clock
+        self._later = later
         self._lock = threading.RLock()
         self._transaction: Transaction | None = None
 
@@ -78,7 +96,7 @@ class MemoryRunStore:
     def claim(self, *, invocation_id: UUID, worker: WorkerIdentity) -> Claim | None:
         """Take a queued invocation."""
         row = self._row(invocation_id)
-        if row is None or row.state is not State.QUEUED or row.available_at > time.monotonic():
+        if row is None or row.state is not State.QUEUED or row.available_at > self._clock():
             return None
         if row.call.fleet_limit is not None and self._under_way(row.call) >= row.call.fleet_limit:
             return None  # rung again when one of its kind ends
@@ -172,7 +190,7 @@ class MemoryRunStore:
             self._ended(fence.invocation_id, row)
         else:
             row.state, row.round = State.QUEUED, row.round + 1
-            row.available_at = time.monotonic() + delay
+            row.available_at = self._clock() + delay
             self._tell(lambda: self._ring_later(row, delay))
             self._ring_next(row)
         return _outcome(row)
@@ -287,9 +305,7 @@ class MemoryRunStore:
             if row.state is State.QUEUED:
                 self.ring(row)
 
-        timer = threading.Timer(delay_s, ring)
-        timer.daemon = True
-        timer.start()
+        self._later(delay_s, ring)
 
     def _wake(self, invocation_id: UUID) -> None:
         self._tell(lambda: self.wake(invocation_id))

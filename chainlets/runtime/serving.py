@@ -25,6 +25,7 @@ from chainlets.failure import Failure, failure_from
 from chainlets.files import FileStore
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.inbox import inbox_of
 from chainlets.runtime.payload import from_file, is_packed, to_file
@@ -151,6 +152,7 @@ class Serving:
         if self._workshop.stopping():
             self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
             return
+        crash_point("claim.before")
         self._workshop.committer.hand_over(
             lambda store: store.claim(invocation_id=self._id, worker=self._workshop.worker()),
             (self._id,),
@@ -164,6 +166,7 @@ class Serving:
         if claim is None:
             self._end()
             return
+        crash_point("claim.after")
         workshop, replica = self._workshop, self._replica
         self.execution = Execution(
             claim=claim,
@@ -283,6 +286,7 @@ class Serving:
                 self._failed(error)
                 return
             if ours:
+                crash_point("result.after")
                 value, spilled = result
                 self._workshop.calls.ended(
                     Outcome(id=self._id, state=State.SUCCEEDED, result=value, spilled=spilled)
@@ -292,6 +296,7 @@ class Serving:
                 self._terms.on_failure(None)
             self._end()
 
+        crash_point("result.before")
         self._workshop.committer.hand_over(
             lambda store: store.succeed(
                 fence=fence, result=result.json, called=called, spilled=result.spilled

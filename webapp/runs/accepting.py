@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from chainlets import File
 from chainlets.files import resolve_files
 from chainlets.graph import Chain
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.journal import input_hash
 from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
@@ -127,12 +128,14 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
                 fleet_limit=loaded.entrypoint.cls.remote_config.options.fleet_concurrency_limit,
             )
             _announce(run, row, order.told)
+            crash_point("run.insert")
     except IntegrityError:
         # The same key came twice at the same moment, and the other request was first.
         first = _earlier(order, digest)
         if first is None:
             raise
         return StartedRun(run=first, created=False)
+    crash_point("run.accepted")
     run.refresh_from_db()
     return StartedRun(run=run, created=True)
 

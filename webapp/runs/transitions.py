@@ -120,7 +120,7 @@ def take_back(work: Workset, row: CallRow) -> bool:
         f"at fault, or the machine may be short of memory: see the workers' logs.",
     )
     work.end_attempt(row, AttemptState.LOST, error=as_text(failure))
-    _give_up(work, row, failure)
+    _give_up(work, row, failure, reason="worker_lost")
     return True
 
 
@@ -136,6 +136,7 @@ def overrun(work: Workset, root: CallRow, message: str) -> None:
 def requeue_ended(work: Workset, row: CallRow, **changes: Any) -> None:
     """Queue a failed or cancelled invocation again, with its tries given back."""
     _queue(work, row, failures=0, deaths=0, ended_at=None, error=None, round=row.round + 1, **changes)
+    work.opened(row)
     data = {"attempt": row.attempt, "reason": "resumed"}
     work.event(row.run_id, "invocation.requeued", data, invocation=row.id)
 
@@ -191,10 +192,10 @@ def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = Tr
         sharing.hold(work, row)
 
 
-def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:
+def _give_up(work: Workset, row: CallRow, error: dict[str, Any], **why: str) -> None:
     text = as_text(error)
     row.change(state=State.FAILED, error=text, **_ended(work))
-    data = {"attempt": row.attempt, "error": error, "retry_in": None}
+    data = {"attempt": row.attempt, "error": error, "retry_in": None, **why}
     work.event(row.run_id, "invocation.failed", data, invocation=row.id)
     _settle(work, row)
     if row.parent_id is None:

@@ -144,8 +144,8 @@ class Workset:
             asked = [*dict.fromkeys([*asked, id])]
             self._children.update({other: [] for other in asked})
             for row in self._calls.values():
-                if row is not None and row.new and row.parent_id in self._children:
-                    self._children[row.parent_id].append(row.id)
+                if row is not None and row.state in OPEN:  # the database may not know it yet
+                    self.opened(row)
             open_calls = Invocation.objects.filter(parent_id__in=asked, state__in=OPEN).order_by("created_at")
             for parent, child in open_calls.values_list("parent_id", "id"):
                 self._children[parent].append(child)
@@ -158,9 +158,13 @@ class Workset:
         row.new = True
         self._calls[row.id] = row
         self._children[row.id] = []
+        self.opened(row)
+        return row
+
+    def opened(self, row: CallRow) -> None:
+        """An invocation is new, or open again: its caller must find it when it ends."""
         if row.parent_id in self._children:
             self._children[row.parent_id].append(row.id)
-        return row
 
     def begin_attempt(self, row: CallRow, *, worker: str, hardware: str) -> None:
         """A worker has taken an invocation."""
