@@ -26,6 +26,7 @@ from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.measuring import ThisMachine
 from chainlets.runtime.sockets import worker_socket
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import WorkerIdentity
 from chainlets.runtime.tasks import Bell
 from webapp.catalog.services import loaded_chains, loader
@@ -88,6 +89,7 @@ class ChainletsCelery(Celery):
             sockets=lambda invocation: worker_socket(url=settings.REDIS_URL, conversation=invocation),
             secrets=secrets(),
             on_tick=self.learn_chains,
+            sizes=Sizes(inline=settings.VALUE_INLINE_BYTES, most=settings.VALUE_MAX_BYTES),
             passed_on=self.passed_on,
             machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )

@@ -28,6 +28,7 @@ from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
@@ -35,6 +36,7 @@ from chainlets.runtime.loops import UserLoops, end_loop
 from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.terms import PLAIN, Terms
@@ -65,6 +67,7 @@ class Surroundings:
         on_tick: called about every two seconds, for instance to look for new chains.
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
+        sizes: which values go to the file store.
         passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
         machine: how much memory there is for replicas; without, everything fits.
     """
@@ -80,6 +83,7 @@ class Surroundings:
     on_tick: Callable[[], None]
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
+    sizes: Sizes = field(default_factory=Sizes)
     machine: Machine | None = None
     passed_on: Callable[[str, str, UUID], bool] = lambda chain, chainlet, invocation_id: False  # noqa: ARG005 (nobody is asked)
 
@@ -103,7 +107,9 @@ class Engine:
         self._committer = Committer(surroundings.store, batch=surroundings.batch)
         loops = UserLoops()
         self._watchdog = Watchdog(loops)
-        self._calls = OpenCalls(committer=self._committer, store=surroundings.store, loops=loops)
+        self._calls = OpenCalls(
+            committer=self._committer, store=surroundings.store, loops=loops, sizes=surroundings.sizes
+        )
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
@@ -235,10 +241,12 @@ class Engine:
         self._stopping = True
         self._room.close()
         deadline = time.monotonic() + grace_s
+        crash_point("stop.before")
         self._hand_back([held for held in self._unfinished() if held.waiting])
         while (left := self._unfinished()) and time.monotonic() < deadline and not self._hurrying:
             time.sleep(0.05)
         self._hand_back(left)
+        crash_point("stop.handed_back")
         self._mailbox.stop()
         self._watchdog.stop()
         with contextlib.suppress(TimeoutError):
@@ -330,6 +338,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
             failed = error
         else:
+            crash_point("replica.built")
             self._begin(replica, invocation_id, on_wait, on_done, terms)
             return
 
@@ -392,6 +401,7 @@ class Engine:
             if serving is not None and not serving.execution.cancelled():
                 claim = serving.execution.claim
                 log.info("%s.%s is no longer ours", claim.chain, claim.chainlet)
+                crash_point("cancel.seen")
                 serving.execution.cancel(ending=True)
 
     def _on_mail(self, ids: Collection[UUID]) -> None:

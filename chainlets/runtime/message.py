@@ -16,6 +16,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from chainlets.failure import Failure
+from chainlets.runtime.crash_points import crash_point
 
 
 class CallRequest(Request):
@@ -53,9 +54,11 @@ class Message:
         """Take it off the books of the worker and of the broker: from now on its row keeps the call."""
         request, self._request = self._request, None
         if request is not None:
+            crash_point("ack.before")
             self._held.discard(self)
             state.task_ready(request)
             request.acknowledge()
+            crash_point("ack.after")
 
     def succeeded(self) -> None:
         """The call has a result. It is in the row, and not in what Celery gets."""

@@ -25,10 +25,12 @@ from chainlets.failure import Failure, failure_from
 from chainlets.files import FileStore
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.inbox import inbox_of
 from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica
+from chainlets.runtime.spilling import Held, read, spill
 from chainlets.runtime.store import Claim, Outcome, State, WorkerIdentity
 from chainlets.runtime.terms import Terms
 from chainlets.runtime.time_limits import Kind, Overdue, deadlines, held_too_long
@@ -150,6 +152,7 @@ class Serving:
         if self._workshop.stopping():
             self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
             return
+        crash_point("claim.before")
         self._workshop.committer.hand_over(
             lambda store: store.claim(invocation_id=self._id, worker=self._workshop.worker()),
             (self._id,),
@@ -163,6 +166,7 @@ class Serving:
         if claim is None:
             self._end()
             return
+        crash_point("claim.after")
         workshop, replica = self._workshop, self._replica
         self.execution = Execution(
             claim=claim,
@@ -198,6 +202,9 @@ class Serving:
         self._workshop.watchdog.belongs(asyncio.current_task(), self.execution)
         try:
             result = self._encoded(await self._author())
+            if isinstance(result, bytes):
+                loop = asyncio.get_running_loop()
+                result = await loop.run_in_executor(self._workshop.threads, self._spilled, result)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
             self._raised(error)
         else:
@@ -207,6 +214,8 @@ class Serving:
         """On a thread of its own."""
         try:
             result = self._encoded(self.execution.run_sync(self._replica.method, self._arguments()))
+            if isinstance(result, bytes):
+                result = self._spilled(result)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (as above)
             self._raised(error)
         else:
@@ -232,21 +241,33 @@ class Serving:
                 raise
 
     def _arguments(self) -> dict[str, Any]:
-        endpoint, given = self._replica.descriptor.endpoint, self.execution.claim.input
+        endpoint, claim = self._replica.descriptor.endpoint, self.execution.claim
+        given = claim.input
+        if claim.input_spilled:
+            what = f"The input of `{claim.chainlet}`"
+            files, call = self.execution.files, self._id
+            return endpoint.input_from(read(given, files=files, what=what, call=call, run=claim.run_id))
         if is_packed(given):
             return endpoint.unpack_input(from_file(given, files=self.execution.files))
         return endpoint.decode_input(given)
 
-    def _encoded(self, result: Any) -> Any:
-        """The result as it stands in the row: in a file if the input came in one."""
+    def _encoded(self, result: Any) -> Held | bytes:
+        """The result as it stands in the row, packed in a file if the input was; or a text that is too large for one."""
         endpoint, claim = self._replica.descriptor.endpoint, self.execution.claim
-        if not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
-            return endpoint.encode_output(result, chainlet=claim.chainlet)
+        if claim.input_spilled or not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
+            value, text = endpoint.write_output(result, chainlet=claim.chainlet)
+            large = self._workshop.calls.sizes.large(text, what=f"The result of `{claim.chainlet}`")
+            return text if large else Held(value)
         packed = endpoint.pack_output(result, chainlet=claim.chainlet)
         name = f"result of {claim.chainlet}"
-        return to_file(packed, files=self.execution.files, folder=self.execution.scratch_dir(), name=name)
+        return Held(
+            to_file(packed, files=self.execution.files, folder=self.execution.scratch_dir(), name=name)
+        )
 
-    def _returned(self, result: Any) -> None:
+    def _spilled(self, text: bytes) -> Held:
+        return spill(text, files=self.execution.files, name=f"result of {self.execution.claim.chainlet}")
+
+    def _returned(self, result: Held) -> None:
         execution = self.execution
         if not execution.end():
             self._workshop.overdue.ends()  # its time was up before
@@ -265,14 +286,23 @@ class Serving:
                 self._failed(error)
                 return
             if ours:
-                self._workshop.calls.ended(Outcome(id=self._id, state=State.SUCCEEDED, result=result))
+                crash_point("result.after")
+                value, spilled = result
+                self._workshop.calls.ended(
+                    Outcome(id=self._id, state=State.SUCCEEDED, result=value, spilled=spilled)
+                )
                 self._terms.on_success()
             else:
                 self._terms.on_failure(None)
             self._end()
 
+        crash_point("result.before")
         self._workshop.committer.hand_over(
-            lambda store: store.succeed(fence=fence, result=result, called=called), (self._id,), recorded
+            lambda store: store.succeed(
+                fence=fence, result=result.json, called=called, spilled=result.spilled
+            ),
+            (self._id,),
+            recorded,
         )
 
     def _raised(self, error: BaseException) -> None:

@@ -69,7 +69,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A system without models, on each database; its CHAINS_DIR is a folder that tests may write to."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "chains").mkdir()
-    for name in ("engine.py", "again.py"):
+    for name in ("engine.py", "again.py", "large.py"):
         shutil.copy(ROOT / "tests" / "chains" / name, folder / "chains")
     env = {
         "CHAINS": "chainlets.chains.hello",

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from chainlets.runtime.crash_points import crash_point
 from webapp.catalog.services import current_catalog
 from webapp.files.models import File as StoredFile
 from webapp.files.services import delete_file, delete_files_of, file_ids_in
@@ -73,6 +74,7 @@ def cancel_run(*, run: Run, by: str) -> Run:
         row.change(state=State.CANCELLED, ended_at=work.now)
         transitions.cancel_tree(work, [root] if root is not None else [])
         work.event(run.id, "run.cancelled", {"by": by})
+        crash_point("cancel.midway")
     run.refresh_from_db()
     return run
 
