@@ -13,7 +13,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.faults.test_seeded_crashes import BRANCHES, CALLS, LEAVES, RIGHT, check
+from tests.faults.crashed_runs import check
+from tests.faults.test_seeded_crashes import BRANCHES, CALLS, LEAVES, RIGHT
 from tests.harness import ROOT, Stack, wait_until
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
@@ -103,7 +104,7 @@ def test_every_process_restarts_in_turn_under_load(house, tmp_path, capsys):
     for run_id, ledger in load.runs.items():
         run = house.wait_run(run_id, timeout=90)
         assert (run["state"], run["output"]) == ("succeeded", RIGHT), run["error"]
-        check(house, run_id, ledger)
+        check(house, run_id, ledger, calls=CALLS)
         again += len(ledger.read_text().splitlines()) - CALLS
     with capsys.disabled():
         print(  # noqa: T201 (the figures are what this test is for)
