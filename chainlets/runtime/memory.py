@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from chainlets.failure import Failure
 from chainlets.retrying import Retry, after_failure
+from chainlets.runtime.memory_pacing import Pacing
 from chainlets.runtime.memory_rows import Event, Row, Transaction, kind_of
 from chainlets.runtime.store import (
     Claim,
@@ -47,6 +48,7 @@ class MemoryRunStore:
         self.events: list[Event] = []
         self._lock = threading.RLock()
         self._transaction: Transaction | None = None
+        self._pacing = Pacing(self._ring_for)
 
     def start_run(self, call: NewCall) -> UUID:
         """Accept a run with this root invocation; its bell rings."""
@@ -81,6 +83,8 @@ class MemoryRunStore:
             return None
         if row.call.fleet_limit is not None and self._under_way(row.call) >= row.call.fleet_limit:
             return None  # rung again when one of its kind ends
+        if not self._pacing.may_start(row):
+            return None  # rung again when there is room
         row.state, row.attempt, row.worker = State.RUNNING, row.attempt + 1, worker.name
         self._event("invocation.started", invocation_id, {"attempt": row.attempt, "worker": worker.name})
         return Claim(
@@ -271,6 +275,11 @@ class MemoryRunStore:
 
     def _ring(self, row: Row) -> None:
         self._tell(lambda: self.ring(row))
+
+    def _ring_for(self, rows: Collection[Row]) -> None:
+        for row in rows:
+            if row.state is State.QUEUED:
+                self.ring(row)
 
     def _ring_later(self, row: Row, delay_s: float) -> None:
         def ring() -> None:

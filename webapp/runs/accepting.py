@@ -125,6 +125,7 @@ def told(until: datetime | None) -> JsonObject:
 
 def _announce(run: Run, root_id: UUID, loaded: Chain, arguments: JsonObject, more: Mapping[str, Any]) -> None:
     entrypoint = loaded.entrypoint
+    options = entrypoint.cls.remote_config.options
     created = {"chain": loaded.name, "version": run.version.number, "title": run.title}
     queued = {"chainlet": entrypoint.name, "parent": None, "queue": entrypoint.queue, "attempt": 0}
     with working_on(runs=[run.id]) as work:
@@ -138,7 +139,8 @@ def _announce(run: Run, root_id: UUID, loaded: Chain, arguments: JsonObject, mor
                 input=as_text(arguments),
                 input_hash=input_hash(arguments),
                 code=loaded.codes[entrypoint.name],
-                fleet_limit=entrypoint.cls.remote_config.options.fleet_concurrency_limit,
+                fleet_limit=options.fleet_concurrency_limit,
+                rate_limit=options.fleet_rate_limit,
                 available_at=work.now,
                 created_at=work.now,
             )
