@@ -32,6 +32,10 @@ MODEL_QUEUES = env.text("MODEL_QUEUES")  # empty: by the GPUs that are there; wi
 REDIS_URL = re.sub(r"^redis\+socket://", "unix://", env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0")
 BROKER_PREFIX = "chainlets."  # before the name of every queue in the broker
 MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 4 * 1024**3, minimum=1)
+# What may be under way; 0 means as many as there are.
+MAX_OPEN_RUNS_PER_USER = env.number("MAX_OPEN_RUNS_PER_USER", 1000)
+RUNS_PER_MINUTE_PER_USER = env.number("RUNS_PER_MINUTE_PER_USER", 0)
+MAX_QUEUED_CALLS = env.number("MAX_QUEUED_CALLS", 200_000)
 ADMIN_PASSWORD = env.secret("ADMIN_PASSWORD")
 ADMIN_API_KEY = env.secret("ADMIN_API_KEY")
 

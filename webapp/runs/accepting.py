@@ -15,12 +15,14 @@ from chainlets import File
 from chainlets.files import resolve_files
 from chainlets.graph import Chain
 from chainlets.runtime.journal import input_hash
+from webapp.accounts.models import ApiKey
 from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.services import handle
 from webapp.runs import clock, sharing
+from webapp.runs.admission import admit, check_pressure
 from webapp.runs.deadlines import deadline
-from webapp.runs.errors import IdempotencyConflict, InputInvalid, UnknownChain
+from webapp.runs.errors import IdempotencyConflict, InputInvalid, LimitReached, UnknownChain
 from webapp.runs.models import Priority, Run
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import working_on
@@ -37,6 +39,7 @@ class Order:
 
     Attributes:
         user: whose run it will be; file ids in the input must be theirs.
+        key: the API key that asks, if one does.
         chain: its name.
         input: arguments of the entrypoint by name; a file is the id of an upload.
         title: for people; the first file's name if empty.
@@ -48,6 +51,7 @@ class Order:
     """
 
     user: User
+    key: ApiKey | None = None
     chain: str
     input: JsonObject
     title: str = ""
@@ -78,6 +82,8 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
         UnknownChain: there is none of that name.
         InputInvalid: by field, what does not fit.
         IdempotencyConflict: the key was used for another request.
+        LimitReached: the user or the key may not start another run now.
+        SystemBusy: nobody may.
     """
     catalog = current_catalog()
     loaded = catalog.chains.get(order.chain)
@@ -89,10 +95,12 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
     earlier = _earlier(order, digest)
     if earlier is not None:
         return StartedRun(run=earlier, created=False)
+    check_pressure()
     arguments = _validated(loaded, order.input, order.user)
     version = catalog.versions[order.chain]
     run = Run(
         owner=order.user,
+        api_key=order.key,
         chain=version.chain,
         version=version,
         title=(order.title or _title(arguments) or order.chain)[:255],
@@ -105,11 +113,12 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
     root = uuid4()
     try:
         with preparation(run, root, loaded) as record, transaction.atomic():
+            admit(user=order.user, key=order.key)
             run.save(force_insert=True)
             record()
             _announce(run, root, loaded, arguments, order.told)
-    except IntegrityError:
-        # The same key came twice at the same moment, and the other request was first.
+    except (IntegrityError, LimitReached):
+        # Perhaps the same key came twice at the same moment, and the other request was first.
         first = _earlier(order, digest)
         if first is None:
             raise

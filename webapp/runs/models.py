@@ -61,10 +61,20 @@ class Run(models.Model):
         priority: its calls are taken before those of lower priority, and after those of a higher one.
         bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
         rerun_of: the run that this one repeats; it may have been deleted since.
+        api_key: the key that started it, if one did.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs")
+    api_key = models.ForeignKey(
+        "accounts.ApiKey",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        db_index=False,
+    )
     chain = models.ForeignKey("catalog.Chain", on_delete=models.PROTECT, related_name="runs")
     version = models.ForeignKey("catalog.ChainVersion", on_delete=models.PROTECT, related_name="runs")
     title = models.CharField(max_length=255, blank=True)
@@ -97,6 +107,12 @@ class Run(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"]),
             models.Index(fields=["state"]),
+            models.Index(fields=["owner", "state"], name="run_of_a_user_by_state"),
+            models.Index(
+                fields=["api_key", "state"],
+                condition=models.Q(api_key__isnull=False),
+                name="run_of_a_key_by_state",
+            ),
             models.Index(
                 fields=["state", "deadline_at"],
                 condition=models.Q(deadline_at__isnull=False),
