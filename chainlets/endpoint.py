@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -18,6 +18,13 @@ T = TypeVar("T")
 
 JsonValue = Any
 Piece = str | bytes
+
+
+class Written(NamedTuple):
+    """A value as JSON, and the same as text."""
+
+    value: JsonValue
+    text: bytes
 
 
 class Shape(StrEnum):
@@ -70,8 +77,12 @@ class Endpoint:
 
     def encode_input(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, JsonValue]:
         """The arguments of a call as a JSON object; raises as `bind`, or ChainsUsageError."""
-        data: dict[str, JsonValue] = _as_json(self._dumped(args, kwargs, "json"), what="An argument")
+        data: dict[str, JsonValue] = self.write_input(args, kwargs).value
         return data
+
+    def write_input(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Written:
+        """As `encode_input`, with its text."""
+        return _as_json(self._dumped(args, kwargs, "json"), what="An argument")
 
     def pack_input(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
         """The arguments of a call as bytes, arrays and byte strings unchanged; raises as `encode_input`."""
@@ -89,6 +100,10 @@ class Endpoint:
         """The arguments to call the method with, by name, from what `encode_input` made; raises as `read_input`."""
         return self._arguments(self._read(data, strict=False))
 
+    def input_from(self, text: bytes) -> dict[str, Any]:
+        """The same from the text that `write_input` gave."""
+        return self._arguments(self._read_text(text, strict=False))
+
     def unpack_input(self, data: bytes) -> dict[str, Any]:
         """The same from what `pack_input` made."""
         tree = binary.unpack(data)
@@ -102,6 +117,10 @@ class Endpoint:
         Raises:
             ChainsUsageError: it is not of the annotated type.
         """
+        return self.write_output(value, chainlet=chainlet).value
+
+    def write_output(self, value: Any, *, chainlet: str) -> Written:
+        """As `encode_output`, with its text."""
         checked = self._checked(value, chainlet)
         dumped = self.output.dump_python
         return _as_json(lambda: dumped(checked, mode="json", by_alias=False), what=_result_of(chainlet))
@@ -113,7 +132,10 @@ class Endpoint:
 
     def decode_output(self, data: JsonValue) -> Any:
         """The value a caller gets."""
-        text = to_json(data, inf_nan_mode="constants")
+        return self.output_from(to_json(data, inf_nan_mode="constants"))
+
+    def output_from(self, text: bytes) -> Any:
+        """The same from the text that `write_output` gave."""
         return self.output.validate_json(text, strict=False, by_alias=True, by_name=True)
 
     def unpack_output(self, data: bytes) -> Any:
@@ -137,9 +159,11 @@ class Endpoint:
         raise ChainsUsageError(msg)
 
     def _read(self, data: Mapping[str, JsonValue], *, strict: bool | None) -> BaseModel:
+        return self._read_text(to_json(data, inf_nan_mode="constants"), strict=strict)
+
+    def _read_text(self, text: bytes, *, strict: bool | None) -> BaseModel:
         # What comes from another chainlet was checked there, strictly if its model says so. By now a
         # tuple is a list and an infinite number a text, so that it is read without being strict.
-        text = to_json(data, inf_nan_mode="constants")
         return self.input_model.model_validate_json(text, strict=strict, by_alias=True, by_name=True)
 
     def _dumped(
@@ -177,14 +201,15 @@ def _result_of(chainlet: str) -> str:
     return f"The result of `{chainlet}`"
 
 
-def _as_json(dump: Callable[[], T], *, what: str) -> T:
-    def plain() -> T:
+def _as_json(dump: Callable[[], JsonValue], *, what: str) -> Written:
+    def plain() -> Written:
         value = dump()
         text = to_json(value, inf_nan_mode="constants")
         if b"NaN" in text or b"Infinity" in text:
             # JSON has no such numbers and databases refuse them; Pydantic reads their names as numbers.
-            value = from_json(to_json(value, inf_nan_mode="strings"))
-        return value
+            text = to_json(value, inf_nan_mode="strings")
+            value = from_json(text)
+        return Written(value, text)
 
     return _written(plain, what=what, how="as JSON")
 

@@ -35,6 +35,9 @@ class FileStore(Protocol):
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> File:
         """Take the bytes of `path` into the store; `path` is gone afterwards."""
 
+    def put_bytes(self, data: bytes, *, name: str, media_type: str) -> File:
+        """Take bytes that stand for a value too large for its row; whoever writes the row records the file."""
+
 
 class File(BaseModel):
     """A handle for bytes in the file store.
@@ -137,12 +140,22 @@ class LocalFileStore:
 
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> File:  # noqa: ARG002 (all are kept until the process ends)
         """Move the bytes into the temporary folder."""
+        target = self._place(name)
+        shutil.move(path, target)
+        return File.local(target, name=name, media_type=media_type)
+
+    def put_bytes(self, data: bytes, *, name: str, media_type: str) -> File:
+        """Write the bytes into the temporary folder."""
+        target = self._place(name)
+        target.write_bytes(data)
+        return File.local(target, name=name, media_type=media_type)
+
+    def _place(self, name: str) -> Path:
         if self._folder is None:
             self._folder = temporary_folder()
         target = self._folder / uuid.uuid4().hex / name_on_disk(name)
         target.parent.mkdir()
-        shutil.move(path, target)
-        return File.local(target, name=name, media_type=media_type)
+        return target
 
 
 def name_on_disk(name: str) -> str:

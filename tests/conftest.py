@@ -61,6 +61,14 @@ def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
             stack.stop()
 
 
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """An empty file that chainlets write a line to for each execution."""
+    path = tmp_path / "ledger"
+    path.touch()
+    return path
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
     """Show the end of the system's log with a failure of a test that used it."""

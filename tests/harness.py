@@ -200,12 +200,12 @@ class Stack:
         """The variables that a supervised process was started with; the broker's address is among them."""
         return psutil.Process(self.pids(name)[0]).environ()
 
-    def worker(self, queues: str, *, name: str) -> subprocess.Popen[bytes]:
+    def worker(self, queues: str, *words: str, name: str, **env: str) -> subprocess.Popen[bytes]:
         """One more worker beside those of the system; the caller ends it."""
-        env = self.environment_of("reconciler")
+        env = self.environment_of("reconciler") | env
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, ROOT / "manage.py", "worker", "--queues", queues, "--name", name],
+                [sys.executable, ROOT / "manage.py", "worker", "--queues", queues, "--name", name, *words],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -21,15 +21,18 @@ if not apps.ready:
 
 from django.conf import settings
 
-from chainlets.runtime import tasks, transport
+from chainlets.runtime import remote_control, tasks, transport
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.measuring import ThisMachine
 from chainlets.runtime.sockets import worker_socket
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import WorkerIdentity
+from chainlets.runtime.tasks import Bell
 from webapp.catalog.services import loaded_chains, loader
 from webapp.fleet import hardware, warm
 from webapp.runs.doorbell import doorbell
+from webapp.runs.revoking import cancel_invocations
 from webapp.runs.run_files import RunFiles
 from webapp.runs.store import DatabaseRunStore
 
@@ -86,12 +89,21 @@ class ChainletsCelery(Celery):
             sockets=lambda invocation: worker_socket(url=settings.REDIS_URL, conversation=invocation),
             secrets=secrets(),
             on_tick=self.learn_chains,
+            sizes=Sizes(inline=settings.VALUE_INLINE_BYTES, most=settings.VALUE_MAX_BYTES),
             passed_on=self.passed_on,
             machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )
         doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)
         return self.engine
+
+    def ring(self, bell: Bell) -> None:
+        """Put a bell into its queue, behind those that are there."""
+        doorbell.send([bell])
+
+    def cancel_invocations(self, ids: Collection[UUID]) -> set[str]:
+        """Cancel calls of chainlets that remote control revokes; those of the ids that are such calls."""
+        return {str(id) for id in cancel_invocations(ids, by="remote control")}
 
     def passed_on(self, chain: str, chainlet: str, invocation_id: UUID) -> bool:
         """Whether an idle worker that has a chainlet built has taken a call of it in our place."""
@@ -170,4 +182,4 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
 )
 app.learn_chains()
-__all__ = ["app", "doorbell", "matching"]
+__all__ = ["app", "doorbell", "matching", "remote_control"]

@@ -8,12 +8,16 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID
 
+from chainlets.errors import StoreUnavailable
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops
+from chainlets.runtime.spilling import Sizes, spill
 from chainlets.runtime.store import FenceLostError, NewCall, Outcome, Output, RunStore
 from chainlets.runtime.stub import LimitKey
 
@@ -23,22 +27,36 @@ log = logging.getLogger(__name__)
 class OpenCalls:
     """Opens calls, bounds how many are under way, and answers those who wait for them."""
 
-    def __init__(self, *, committer: Committer, store: RunStore, loops: UserLoops) -> None:
+    def __init__(self, *, committer: Committer, store: RunStore, loops: UserLoops, sizes: Sizes) -> None:
         self.loops = loops
+        self.sizes = sizes
         self._committer = committer
         self._store = store
         # What is only read waits neither for a transaction nor makes one wait.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="chainlets-reader")
+        self._spiller = ThreadPoolExecutor(2, thread_name_prefix="chainlets-spiller")
         self._lock = threading.Lock()
         self._waiters: defaultdict[UUID, list[Future[Outcome]]] = defaultdict(list)
         self._feeds: defaultdict[UUID, list[Feed]] = defaultdict(list)
         self._under_way: Counter[LimitKey] = Counter()
-        self._postponed: defaultdict[LimitKey, deque[tuple[Execution, NewCall]]] = defaultdict(deque)
+        self._postponed: defaultdict[LimitKey, deque[tuple[Execution, NewCall, bytes | None]]] = defaultdict(
+            deque
+        )
 
     def open(
-        self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int, feed: Feed | None = None
+        self,
+        *,
+        parent: Execution,
+        call: NewCall,
+        limit: LimitKey,
+        most: int,
+        feed: Feed | None = None,
+        large: bytes | None = None,
     ) -> Future[Outcome]:
-        """Start a call now, or as soon as fewer than `most` of its kind are under way."""
+        """Start a call now, or as soon as fewer than `most` of its kind are under way.
+
+        `large` is the text of an input that is too large for the call's row.
+        """
         future: Future[Outcome] = Future()
         future.add_done_callback(lambda _: self._next(limit))
         with self._lock:
@@ -46,10 +64,10 @@ class OpenCalls:
             if feed is not None:
                 self._feeds[call.id].append(feed)
             if self._under_way[limit] >= most:
-                self._postponed[limit].append((parent, call))
+                self._postponed[limit].append((parent, call, large))
                 return future
             self._under_way[limit] += 1
-        self._start(parent, call)
+        self._start(parent, call, large)
         return future
 
     def watch(self, invocation_id: UUID, feed: Feed | None) -> Future[Outcome]:
@@ -96,7 +114,10 @@ class OpenCalls:
         read_now = self._reader.submit(self._store.outputs, invocation_id=invocation_id, after=after)
         read_now.add_done_callback(read)
 
-    def _start(self, parent: Execution, call: NewCall) -> None:
+    def _start(self, parent: Execution, call: NewCall, large: bytes | None = None) -> None:
+        if large is not None:
+            self._spiller.submit(self._spill, parent, call, large)
+            return
         fence = parent.claim.fence
         self._committer.hand_over(
             lambda store: store.open_call(parent=fence, call=call),
@@ -104,12 +125,36 @@ class OpenCalls:
             lambda outcome, error: self._opened(parent, call.id, outcome, error),
         )
 
+    def _spill(self, parent: Execution, call: NewCall, large: bytes) -> None:
+        """Write an input to the file store, unless an earlier attempt of the caller has; then start the call."""
+        try:
+            if parent.claim.fence.attempt == 1 or not self._recorded(call.id):
+                held = spill(large, files=parent.files, name=f"input of {call.chainlet}")
+                call = replace(call, input=held.json, input_spilled=True)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the caller hears of it)
+            self._refused(parent, call.id, error)
+            return
+        with self._lock:
+            wanted = any(not future.done() for future in self._waiters.get(call.id, ()))
+        if wanted:
+            self._start(parent, call)
+
+    def _recorded(self, call_id: UUID) -> bool:
+        try:
+            return bool(self._store.outcomes(ids=[call_id]))
+        except StoreUnavailable:
+            return False  # then it is written once more, for nobody: better than to wait here as well
+
     def _opened(
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
     ) -> None:
         if error is None:
+            crash_point("call.journalled")
             self.ended(outcome)
-            return
+        else:
+            self._refused(parent, call_id, error)
+
+    def _refused(self, parent: Execution, call_id: UUID, error: BaseException) -> None:
         if isinstance(error, FenceLostError):
             parent.cancel(ending=True)
         for future in self._take(call_id):
@@ -126,6 +171,7 @@ class OpenCalls:
     def close(self) -> None:
         """Look no more."""
         self._reader.shutdown(wait=False, cancel_futures=True)
+        self._spiller.shutdown(wait=False, cancel_futures=True)
 
     def ended(self, outcome: Outcome) -> None:
         """A call has come to an end, and that is committed: answer those who wait for it here."""
@@ -155,5 +201,5 @@ class OpenCalls:
             if not self._postponed[limit]:
                 self._under_way[limit] -= 1
                 return
-            parent, call = self._postponed[limit].popleft()
-        self._start(parent, call)
+            parent, call, large = self._postponed[limit].popleft()
+        self._start(parent, call, large)

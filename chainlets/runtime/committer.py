@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from chainlets.errors import StoreUnavailable
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.store import FenceLostError, RunStore
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Committer:
             try:
                 with self._store.atomic({id for operation in batch for id in operation.about}):
                     results = [self._run(operation) for operation in batch]
+                    crash_point("transaction.open")
             except StoreUnavailable as error:
                 log.warning("The database is away, trying again: %s", error)
                 time.sleep(_RETRY_S)
@@ -123,6 +125,7 @@ class Committer:
                     _tell(batch[0], None, error)
                 return
             else:
+                crash_point("transaction.committed")
                 for operation, result in zip(batch, results, strict=True):
                     lost = result if isinstance(result, FenceLostError) else None
                     _tell(operation, result if lost is None else None, lost)

@@ -28,6 +28,7 @@ from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
@@ -35,8 +36,12 @@ from chainlets.runtime.loops import UserLoops, end_loop
 from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
+from chainlets.runtime.terms import PLAIN, Terms
+from chainlets.runtime.time_limits import Overdue
+from chainlets.runtime.waiting_room import WaitingRoom
 from chainlets.runtime.watchdog import Watchdog
 from chainlets.websocket import WebSocketProtocol
 
@@ -62,6 +67,7 @@ class Surroundings:
         on_tick: called about every two seconds, for instance to look for new chains.
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
+        sizes: which values go to the file store.
         passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
         machine: how much memory there is for replicas; without, everything fits.
     """
@@ -77,6 +83,7 @@ class Surroundings:
     on_tick: Callable[[], None]
     services: Mapping[str, DeployedServiceDescriptor] = field(default_factory=dict)
     batch: int = 200
+    sizes: Sizes = field(default_factory=Sizes)
     machine: Machine | None = None
     passed_on: Callable[[str, str, UUID], bool] = lambda chain, chainlet, invocation_id: False  # noqa: ARG005 (nobody is asked)
 
@@ -100,7 +107,9 @@ class Engine:
         self._committer = Committer(surroundings.store, batch=surroundings.batch)
         loops = UserLoops()
         self._watchdog = Watchdog(loops)
-        self._calls = OpenCalls(committer=self._committer, store=surroundings.store, loops=loops)
+        self._calls = OpenCalls(
+            committer=self._committer, store=surroundings.store, loops=loops, sizes=surroundings.sizes
+        )
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
@@ -116,7 +125,10 @@ class Engine:
         self._again: set[UUID] = set()
         self._lock = threading.Lock()
         self._held: dict[UUID, Serving] = {}
+        self._room = WaitingRoom()
+        self._overdue = Overdue()
         self._stopping = False
+        self._hurrying = False
         self._renewing = False
         self._workshop = Workshop(
             committer=self._committer,
@@ -129,6 +141,8 @@ class Engine:
             worker=lambda: self.identity,
             stopping=lambda: self._stopping,
             held=self._held,
+            room=self._room,
+            overdue=self._overdue,
         )
 
     def start(self) -> None:
@@ -183,6 +197,7 @@ class Engine:
         invocation_id: UUID,
         on_wait: Callable[[], None],
         on_done: Callable[[], None],
+        terms: Terms = PLAIN,
     ) -> None:
         """Answer a bell.
 
@@ -192,6 +207,7 @@ class Engine:
             invocation_id: what to claim.
             on_wait: called once, from any thread, when the invocation stops holding a slot.
             on_done: called once, from any thread, when nothing is left to do.
+            terms: what else there is to keep to and to tell.
         """
         found = self._given.find(chain, chainlet)
         if found is None:
@@ -204,15 +220,17 @@ class Engine:
                 # cancel and a resume say, and then this bell is for the next one.
                 if invocation_id in self._serving:
                     self._again.add(invocation_id)
+                elif found is not None and terms.put_back is not None:
+                    terms.put_back(found[1].queue)
                 found = None
             else:
                 self._serving.add(invocation_id)
         if found is None:
             on_done()
         elif (replica := self._replicas.built(*found)) is not None:
-            self._begin(replica, invocation_id, on_wait, on_done)
+            self._begin(replica, invocation_id, on_wait, on_done, terms)
         else:
-            building = self._build(*found, invocation_id, on_wait, on_done)
+            building = self._build(*found, invocation_id, on_wait, on_done, terms)
             asyncio.run_coroutine_threadsafe(building, self._system)
 
     def stop(self, grace_s: float) -> None:
@@ -221,16 +239,34 @@ class Engine:
         Invocations that only wait are handed back at once: their calls are in the journal.
         """
         self._stopping = True
+        self._room.close()
         deadline = time.monotonic() + grace_s
+        crash_point("stop.before")
         self._hand_back([held for held in self._unfinished() if held.waiting])
-        while (left := self._unfinished()) and time.monotonic() < deadline:
+        while (left := self._unfinished()) and time.monotonic() < deadline and not self._hurrying:
             time.sleep(0.05)
         self._hand_back(left)
+        crash_point("stop.handed_back")
         self._mailbox.stop()
         self._watchdog.stop()
         with contextlib.suppress(TimeoutError):
             self._submit(lambda store: store.leave(worker=self.identity)).result(timeout=2)
         self._committer.stop(timeout_s=2)
+
+    def hurry(self) -> None:
+        """Do not wait in `stop` for what executes, nor go on waiting."""
+        self._hurrying = True
+
+    def crowded_if(self, crowded: Callable[[], bool]) -> None:
+        """How the engine may know that its worker takes as many bells as it can."""
+        self._room.crowded = crowded
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What operators may like to know."""
+        held = list(self._held.values())
+        waiting = sum(serving.execution.waiting for serving in held)
+        return {"executing": len(held) - waiting, "waiting": waiting, "overdue": self._overdue.count}
 
     def end(self) -> None:
         """After `stop`, in a process that goes on: end the threads that would otherwise end with it."""
@@ -251,7 +287,12 @@ class Engine:
             self._submit(partial(_hand_back, fence=fence), fence.invocation_id)
 
     def _begin(
-        self, replica: Replica, invocation_id: UUID, on_wait: Callable[[], None], on_done: Callable[[], None]
+        self,
+        replica: Replica,
+        invocation_id: UUID,
+        on_wait: Callable[[], None],
+        on_done: Callable[[], None],
+        terms: Terms,
     ) -> None:
         def ended() -> None:
             with self._lock:
@@ -260,7 +301,7 @@ class Engine:
                 if not again:
                     self._serving.discard(invocation_id)
             if again:
-                self._begin(replica, invocation_id, on_wait, on_done)
+                self._begin(replica, invocation_id, on_wait, on_done, terms)
             else:
                 replica.use.end()
                 on_done()
@@ -271,6 +312,7 @@ class Engine:
             invocation_id=invocation_id,
             on_wait=on_wait,
             on_end=ended,
+            terms=terms,
         ).begin()
 
     async def _build(
@@ -280,6 +322,7 @@ class Engine:
         invocation_id: UUID,
         on_wait: Callable[[], None],
         on_done: Callable[[], None],
+        terms: Terms,
     ) -> None:
         def end() -> None:
             with self._lock:
@@ -295,7 +338,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (the author's __init__ failed: a failed attempt like any other)
             failed = error
         else:
-            self._begin(replica, invocation_id, on_wait, on_done)
+            crash_point("replica.built")
+            self._begin(replica, invocation_id, on_wait, on_done, terms)
             return
 
         claim: Claim | None = await landed(
@@ -306,7 +350,8 @@ class Engine:
         if claim is None:
             end()
         else:
-            record_failure(self._workshop, claim, failed, then=end)
+            terms.on_start()
+            terms.on_failure(record_failure(self._workshop, claim, failed, then=end))
 
     async def _passed_on(self, chain: Chain, descriptor: ChainletDescriptor, invocation_id: UUID) -> bool:
         ask = partial(self._given.passed_on, chain.name, descriptor.name, invocation_id)
@@ -325,13 +370,14 @@ class Engine:
             await asyncio.sleep(TICK_S)
 
     async def _keep_time(self) -> None:
-        """Let go of what should have come back: sync code, and async code whose loop is blocked."""
+        """Stop or let go of what takes too long, and send away bells that have waited for long enough."""
         while True:
             await asyncio.sleep(_TIME_EVERY_S)
             now = time.monotonic()
             for serving in list(self._held.values()):
                 if serving.late_at is not None and serving.late_at <= now:
-                    serving.give_up()
+                    serving.check_time(now)
+            self._room.sweep(now)
 
     async def _look_after_replicas(self) -> None:
         """Apart from the tick: an author's `is_healthy` may take its time, and leases may not."""
@@ -355,6 +401,7 @@ class Engine:
             if serving is not None and not serving.execution.cancelled():
                 claim = serving.execution.claim
                 log.info("%s.%s is no longer ours", claim.chain, claim.chainlet)
+                crash_point("cancel.seen")
                 serving.execution.cancel(ending=True)
 
     def _on_mail(self, ids: Collection[UUID]) -> None:

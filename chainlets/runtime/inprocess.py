@@ -121,7 +121,7 @@ class StrictRuntime:
             return done
 
         def value(outcome: Outcome) -> Any:
-            return value_of(chain.entrypoint, outcome)
+            return value_of(chain.entrypoint, outcome, files=self._files)
 
         def run(*args: Any, **kwargs: Any) -> Any:
             future = start(args, kwargs)
@@ -132,7 +132,7 @@ class StrictRuntime:
         def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Piece, None]:
             feed = Feed(chain.entrypoint.name)
             future = start(args, kwargs, feed)
-            future.add_done_callback(lambda done: end_feed(chain.entrypoint, feed, done))
+            future.add_done_callback(lambda done: end_feed(feed, done, value))
             limit = float(chain.entrypoint.cls.remote_config.options.streaming_read_timeout)
             return read_feed(feed, timeout_s=limit, on_wait=lambda: None, on_close=lambda: None)
 

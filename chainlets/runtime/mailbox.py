@@ -12,6 +12,8 @@ from uuid import UUID
 
 import redis
 
+from chainlets.runtime.crash_points import crash_point
+
 log = logging.getLogger(__name__)
 
 _BLOCK_S = 1.0
@@ -52,6 +54,7 @@ class Mailbox:
                 self._stopped.wait(_RETRY_S)
                 continue
             if got:
+                crash_point("mail.taken")
                 self._deliver(
                     {UUID(item.decode() if isinstance(item, bytes) else str(item)) for item in got[1]}
                 )

@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from chainlets.failure import Failure
 from chainlets.retrying import Retry, after_failure
-from chainlets.runtime.memory_pacing import Pacing
+from chainlets.runtime.memory_pacing import Later, Pacing
 from chainlets.runtime.memory_rows import Event, Row, Transaction, kind_of
 from chainlets.runtime.store import (
     Claim,
@@ -33,22 +34,39 @@ Ring = Callable[[Row], None]
 Wake = Callable[[UUID], None]
 
 
+def _later(delay_s: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(delay_s, call)
+    timer.daemon = True
+    timer.start()
+
+
 class MemoryRunStore:
     """Remembers runs for as long as it lives.
 
     Args:
         ring: called for each invocation that is ready to be served, outside any transaction.
         wake: called with the id of an invocation whose caller, or holder, should look again.
+        clock: seconds that only grow; what a retry's pause and a rate are measured by.
+        later: calls something after so many seconds of that clock.
     """
 
-    def __init__(self, *, ring: Ring | None = None, wake: Wake | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        ring: Ring | None = None,
+        wake: Wake | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        later: Later = _later,
+    ) -> None:
         self.ring: Ring = ring or (lambda _: None)
         self.wake: Wake = wake or (lambda _: None)
         self.rows: dict[UUID, Row] = {}
         self.events: list[Event] = []
+        self._clock = clock
+        self._later = later
         self._lock = threading.RLock()
         self._transaction: Transaction | None = None
-        self._pacing = Pacing(self._ring_for)
+        self._pacing = Pacing(ring=self._ring_for, clock=clock, later=later)
 
     def start_run(self, call: NewCall) -> UUID:
         """Accept a run with this root invocation; its bell rings."""
@@ -79,7 +97,7 @@ class MemoryRunStore:
     def claim(self, *, invocation_id: UUID, worker: WorkerIdentity) -> Claim | None:
         """Take a queued invocation."""
         row = self._row(invocation_id)
-        if row is None or row.state is not State.QUEUED or row.available_at > time.monotonic():
+        if row is None or row.state is not State.QUEUED or row.available_at > self._clock():
             return None
         if row.call.fleet_limit is not None and self._under_way(row.call) >= row.call.fleet_limit:
             return None  # rung again when one of its kind ends
@@ -95,6 +113,7 @@ class MemoryRunStore:
             chainlet=row.call.chainlet,
             input=row.call.input,
             timeout_s=row.call.timeout_s,
+            input_spilled=row.call.input_spilled,
         )
 
     def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
@@ -111,7 +130,8 @@ class MemoryRunStore:
         elif row.state is State.SUCCEEDED:
             self._event("invocation.kept", call.id, {})
         elif row.state is State.CANCELLED or (row.state is State.FAILED and row.caller_round != caller.round):
-            row.call, row.state, row.failures, row.failure = call, State.QUEUED, 0, None
+            row.call = replace(call, input=row.call.input, input_spilled=row.call.input_spilled)
+            row.state, row.failures, row.failure = State.QUEUED, 0, None
             row.available_at = 0.0
             row.round, row.caller_round = row.round + 1, caller.round
             self._event("invocation.requeued", call.id, {"attempt": row.attempt, "reason": "resumed"})
@@ -136,12 +156,19 @@ class MemoryRunStore:
         row = self.rows.get(invocation_id)
         return [output for output in row.outputs if output.seq > after] if row else []
 
-    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:  # noqa: ARG002 (all is at hand)
+    def succeed(
+        self,
+        *,
+        fence: Fence,
+        result: Any,
+        called: bool = True,  # noqa: ARG002 (all is at hand)
+        spilled: bool = False,
+    ) -> bool:
         """Record a result once."""
         row = self._owned(fence)
         if row is None:
             return False
-        row.state, row.result = State.SUCCEEDED, result
+        row.state, row.result, row.spilled = State.SUCCEEDED, result, spilled
         self._event("invocation.succeeded", fence.invocation_id, {"attempt": fence.attempt})
         self._ended(fence.invocation_id, row)
         return True
@@ -166,7 +193,7 @@ class MemoryRunStore:
             self._ended(fence.invocation_id, row)
         else:
             row.state, row.round = State.QUEUED, row.round + 1
-            row.available_at = time.monotonic() + delay
+            row.available_at = self._clock() + delay
             self._tell(lambda: self._ring_later(row, delay))
             self._ring_next(row)
         return _outcome(row)
@@ -286,9 +313,7 @@ class MemoryRunStore:
             if row.state is State.QUEUED:
                 self.ring(row)
 
-        timer = threading.Timer(delay_s, ring)
-        timer.daemon = True
-        timer.start()
+        self._later(delay_s, ring)
 
     def _wake(self, invocation_id: UUID) -> None:
         self._tell(lambda: self.wake(invocation_id))
@@ -299,4 +324,6 @@ class MemoryRunStore:
 
 
 def _outcome(row: Row) -> Outcome:
-    return Outcome(id=row.call.id, state=row.state, result=row.result, failure=row.failure)
+    return Outcome(
+        id=row.call.id, state=row.state, result=row.result, failure=row.failure, spilled=row.spilled
+    )

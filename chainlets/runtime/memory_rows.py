@@ -27,6 +27,7 @@ class Row:
     worker: str = ""
     available_at: float = 0.0
     result: Any = None
+    spilled: bool = False
     failure: Failure | None = None
     outputs: list[Output] = field(default_factory=list)
 

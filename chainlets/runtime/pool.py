@@ -9,8 +9,8 @@ on threads as in Celery's own thread pool.
 
 from __future__ import annotations
 
+import logging
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +19,12 @@ from uuid import UUID
 from celery.concurrency.base import BasePool, apply_target
 
 from chainlets.runtime.engine import Engine
-from chainlets.runtime.tasks import ChainletTask
+from chainlets.runtime.message import CallRequest, Message
+from chainlets.runtime.tasks import Bell, ChainletTask
+from chainlets.runtime.terms import Terms
+from chainlets.runtime.time_limits import TimeLimits
+
+log = logging.getLogger(__name__)
 
 #: Seconds that executing calls have to end when the worker is told to stop.
 GRACE_S = float(os.environ.get("WORKER_GRACE_S", "15"))
@@ -31,23 +36,58 @@ class ChainletPool(BasePool):
     body_can_be_buffer = True
     signal_safe = False
     task_join_will_block = False
+    limit: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._threads = ThreadPoolExecutor(self.limit, thread_name_prefix="celery-task")
+        self._threads = _threads(self.limit)
+        self._held: set[Message] = set()
+        self._ended = self._hurrying = False
         self.engine: Engine | None = None
 
     def on_start(self) -> None:
         """Start the engine; ends the process with code 78 if a preloaded chainlet cannot be built."""
         self.engine = self.app.new_engine()
+        self.engine.crowded_if(lambda: len(self._held) >= self.limit)
         self.engine.start()
         self.app.preload(self.engine)
 
     def on_stop(self) -> None:
-        """Finish or hand back."""
-        if self.engine is not None:
+        """Finish or hand back; Celery asks for it again from a signal's handler if it is to be quick."""
+        if self.engine is not None and not self._ended:
+            self._ended = True
             self.engine.stop(GRACE_S)
-        self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.shutdown(wait=not self._hurrying, cancel_futures=True)
+
+    def on_terminate(self) -> None:
+        """Hand everything back at once."""
+        self.hurry()
+        self.on_stop()
+
+    def hurry(self) -> None:
+        """Wait no longer for what executes, now or when the worker is told to stop."""
+        self._hurrying = True
+        if self.engine is not None:
+            self.engine.hurry()
+
+    def terminate_job(self, *_: Any) -> None:
+        """Nothing: an ordinary task runs on a thread, which cannot be ended from outside."""
+        log.warning("A task that runs on a thread cannot be terminated; it goes on to its end.")
+
+    def grow(self, n: int = 1) -> None:
+        """Execute `n` more at a time."""
+        self._resize(self.limit + n)
+
+    def shrink(self, n: int = 1) -> None:
+        """Execute `n` fewer at a time; what executes already goes on.
+
+        Raises:
+            ValueError: nothing would be left.
+        """
+        if n >= self.limit:
+            msg = f"The pool has {self.limit} slots and must keep one. To take no more work, use `cancel_consumer`."
+            raise ValueError(msg)
+        self._resize(self.limit - n)
 
     def on_apply(
         self,
@@ -60,35 +100,72 @@ class ChainletPool(BasePool):
     ) -> None:
         """Start a task.
 
-        The callbacks are called from the engine's threads, as Celery's thread pool does it: what
-        must happen on Celery's loop, the acknowledgement, they send there themselves.
+        What is told of it is told from the engine's threads, as Celery's thread pool does it: what
+        must happen on Celery's loop, the acknowledgement, is sent there by the request itself.
         """
         task = self.app.tasks.get(args[0]) if args else None
-        if not isinstance(task, ChainletTask) or self.engine is None:
+        request = getattr(callback, "__self__", None)
+        if not isinstance(task, ChainletTask) or not isinstance(request, CallRequest) or self.engine is None:
             self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
             return
-        if accept_callback is not None:
-            accept_callback(os.getpid(), time.monotonic())
-        started = time.monotonic()
-        request = getattr(callback, "__self__", None)
-
-        def done() -> None:
-            if callback is not None:
-                callback((0, None, time.monotonic() - started))
-
+        message = Message(request, self._held, self._send_event)
         try:
             invocation_id = UUID(args[1])
         except ValueError:
-            done()  # a task that somebody sent by hand: no row says what is to be done
+            message.settle()  # a task that somebody sent by hand: no row says what is to be done
             return
+        priority = request.message.delivery_info.get("list", "normal")
+
+        def put_back(queue: str) -> None:
+            self.app.ring(
+                Bell(
+                    chain=task.chain,
+                    chainlet=task.chainlet,
+                    queue=queue,
+                    invocation_id=invocation_id,
+                    priority=priority,
+                )
+            )
+
         self.engine.serve(
             chain=task.chain,
             chainlet=task.chainlet,
             invocation_id=invocation_id,
-            on_wait=request.acknowledge if request is not None else lambda: None,
-            on_done=done,
+            on_wait=message.settle,
+            on_done=message.settle,
+            terms=Terms(
+                limits=self._limits(task, request),
+                on_start=message.started,
+                on_success=message.succeeded,
+                on_failure=message.failed,
+                # Each look at a bell would count against a rate limit.
+                put_back=None if task.rate_limit else put_back,
+            ),
         )
+
+    def _limits(self, task: ChainletTask, request: CallRequest) -> TimeLimits:
+        """The message's own limits, else those of `control time_limit`, else those the worker was started with."""
+        hard_s, soft_s = request.time_limits
+        return TimeLimits(
+            soft_s=soft_s or task.soft_time_limit or self.options.get("soft_timeout"),
+            hard_s=hard_s or task.time_limit or self.options.get("timeout"),
+        )
+
+    def _send_event(self, type: str, **fields: Any) -> None:
+        # Asked each time: after a lost connection there is another dispatcher.
+        dispatcher = getattr(self.app.consumer, "event_dispatcher", None)
+        if dispatcher is not None:
+            dispatcher.send(type, **fields)
+
+    def _resize(self, limit: int) -> None:
+        before, self._threads = self._threads, _threads(limit)
+        before.shutdown(wait=False)
+        self.limit = limit
 
     def _get_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # the stubs do not list it
-        return {**info, "threads": len(self._threads._threads)}  # noqa: SLF001 (as Celery's own pool reports it)
+        return {**info, **(self.engine.numbers if self.engine is not None else {})}
+
+
+def _threads(limit: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(limit, thread_name_prefix="celery-task")

@@ -41,14 +41,28 @@ class Slots:
         self._waiting: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
 
-    def take(self, then: Callable[[], None]) -> None:
-        """Call `then` with a slot taken: now, or when one is given back."""
+    def take(self, then: Callable[[], None]) -> bool:
+        """Call `then` with a slot taken: now, or when one is given back; whether it was now."""
         with self._lock:
             if not self._free:
                 self._waiting.append(then)
-                return
+                return False
             self._free -= 1
         then()
+        return True
+
+    def ahead_of(self, then: Callable[[], None]) -> int | None:
+        """How many wait before this one; None if it does not wait any more."""
+        with self._lock:
+            return self._waiting.index(then) if then in self._waiting else None
+
+    def withdraw(self, then: Callable[[], None]) -> bool:
+        """Let this one wait no longer; False if it has its slot by now."""
+        with self._lock:
+            waits = then in self._waiting
+            if waits:
+                self._waiting.remove(then)
+        return waits
 
     def give_back(self) -> None:
         """A slot is free; the one who waits longest has it now."""

@@ -21,15 +21,20 @@ from typing import Any
 from uuid import UUID
 
 from chainlets.endpoint import Shape
-from chainlets.failure import failure_from
+from chainlets.failure import Failure, failure_from
 from chainlets.files import FileStore
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.inbox import inbox_of
 from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica
+from chainlets.runtime.spilling import Held, read, spill
 from chainlets.runtime.store import Claim, Outcome, State, WorkerIdentity
+from chainlets.runtime.terms import Terms
+from chainlets.runtime.time_limits import Kind, Overdue, deadlines, held_too_long
+from chainlets.runtime.waiting_room import Waiting, WaitingRoom
 from chainlets.runtime.watchdog import Watchdog
 from chainlets.websocket import WebSocketProtocol, is_disconnect
 
@@ -45,6 +50,8 @@ class Workshop:
     Attributes:
         held: what was claimed and has not been recorded as ended.
         stopping: whether nothing more is to be claimed.
+        room: where bells wait for a slot.
+        overdue: counts what was given up and has not come back.
     """
 
     committer: Committer
@@ -57,6 +64,8 @@ class Workshop:
     worker: Callable[[], WorkerIdentity]
     stopping: Callable[[], bool]
     held: dict[UUID, Serving]
+    room: WaitingRoom
+    overdue: Overdue
 
 
 class Serving:
@@ -68,10 +77,12 @@ class Serving:
         invocation_id: what to claim.
         on_wait: called once when it stops holding a slot.
         on_end: called once when nothing is left to do.
+        terms: what else there is to keep to and to tell.
     """
 
     __slots__ = (
-        "_holds", "_id", "_lock", "_on_end", "_on_wait", "_replica", "_task", "_workshop", "execution", "late_at",
+        "_began", "_deadlines", "_holds", "_id", "_lock", "_on_end", "_on_wait", "_replica", "_stopped", "_task", "_terms", "_workshop",
+        "execution", "late_at",
     )  # fmt: skip
     execution: Execution
 
@@ -83,31 +94,65 @@ class Serving:
         invocation_id: UUID,
         on_wait: Callable[[], None],
         on_end: Callable[[], None],
+        terms: Terms,
     ) -> None:
         self._workshop = workshop
         self._replica = replica
         self._id = invocation_id
         self._on_wait = on_wait
         self._on_end = on_end
+        self._terms = terms
+        self._began = 0.0
+        self._deadlines: list[tuple[float, Kind]] = []
+        self._stopped = ""
         self._lock = threading.Lock()
         self._holds = False
         self.late_at: float | None = None
 
     def begin(self) -> None:
         """Wait for a slot, and go on from there."""
-        self._replica.slots.take(self._claim)
+        slots = self._replica.slots
+        if not slots.take(self._claim) and self._terms.put_back is not None:
+            size = self._replica.descriptor.compute.concurrency
+            now = time.monotonic()
+            self._workshop.room.enter(
+                Waiting(slots=slots, size=size, then=self._claim, leave=self._put_back, came_at=now)
+            )
 
-    def give_up(self) -> None:
+    def check_time(self, now: float) -> None:
+        """Do what its deadlines ask for that have passed."""
+        while self._deadlines and self._began + self._deadlines[-1][0] <= now:
+            at, kind = self._deadlines.pop()
+            if kind == "caller":
+                self._give_up(self.execution.timeout_message)
+            elif not self.execution.waiting:  # else it holds no slot
+                said = held_too_long(self.execution.claim.chainlet, kind, at)
+                if kind == "hard":
+                    self._give_up(said)
+                else:
+                    self._stopped = said
+                    self.execution.cancel(ending=False)
+        self.late_at = self._began + self._deadlines[-1][0] if self._deadlines else None
+
+    def _give_up(self, said: str) -> None:
         """The author's code did not come back within its time: record that, and let it go."""
         if self.execution.end():
+            self._deadlines.clear()
+            self._workshop.overdue.begins(self.execution.claim)
             self.execution.cancel(ending=False)
-            self._failed(TimeoutError(self.execution.timeout_message))
+            self._failed(TimeoutError(said))
+
+    def _put_back(self) -> None:
+        if self._terms.put_back is not None:
+            self._terms.put_back(self._replica.descriptor.queue)
+        self._on_end()
 
     def _claim(self) -> None:
         self._holds = True
         if self._workshop.stopping():
-            self._on_end()  # the next worker will answer the bell; nobody needs the slot any more
+            self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
             return
+        crash_point("claim.before")
         self._workshop.committer.hand_over(
             lambda store: store.claim(invocation_id=self._id, worker=self._workshop.worker()),
             (self._id,),
@@ -121,6 +166,7 @@ class Serving:
         if claim is None:
             self._end()
             return
+        crash_point("claim.after")
         workshop, replica = self._workshop, self._replica
         self.execution = Execution(
             claim=claim,
@@ -132,10 +178,15 @@ class Serving:
         )
         workshop.held[self._id] = self
         is_async = replica.descriptor.endpoint.is_async
-        if claim.timeout_s is not None:
+        caller_s = claim.timeout_s
+        if caller_s is not None and is_async:
             # The author's loop keeps this time itself; a loop that is blocked cannot.
-            grace = _BLOCKED_LOOP_GRACE_S if is_async else 0.0
-            self.late_at = time.monotonic() + claim.timeout_s + grace
+            caller_s += _BLOCKED_LOOP_GRACE_S
+        self._deadlines = deadlines(caller_s=caller_s, limits=self._terms.limits)
+        if self._deadlines:
+            self._began = time.monotonic()
+            self.late_at = self._began + self._deadlines[-1][0]
+        self._terms.on_start()
         if is_async:
             loop = workshop.calls.loops.pick()
             inbox_of(loop).post(lambda: self._start(loop))
@@ -151,6 +202,9 @@ class Serving:
         self._workshop.watchdog.belongs(asyncio.current_task(), self.execution)
         try:
             result = self._encoded(await self._author())
+            if isinstance(result, bytes):
+                loop = asyncio.get_running_loop()
+                result = await loop.run_in_executor(self._workshop.threads, self._spilled, result)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (whatever the author's code raised is recorded)
             self._raised(error)
         else:
@@ -160,6 +214,8 @@ class Serving:
         """On a thread of its own."""
         try:
             result = self._encoded(self.execution.run_sync(self._replica.method, self._arguments()))
+            if isinstance(result, bytes):
+                result = self._spilled(result)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (as above)
             self._raised(error)
         else:
@@ -185,26 +241,42 @@ class Serving:
                 raise
 
     def _arguments(self) -> dict[str, Any]:
-        endpoint, given = self._replica.descriptor.endpoint, self.execution.claim.input
+        endpoint, claim = self._replica.descriptor.endpoint, self.execution.claim
+        given = claim.input
+        if claim.input_spilled:
+            what = f"The input of `{claim.chainlet}`"
+            files, call = self.execution.files, self._id
+            return endpoint.input_from(read(given, files=files, what=what, call=call, run=claim.run_id))
         if is_packed(given):
             return endpoint.unpack_input(from_file(given, files=self.execution.files))
         return endpoint.decode_input(given)
 
-    def _encoded(self, result: Any) -> Any:
-        """The result as it stands in the row: in a file if the input came in one."""
+    def _encoded(self, result: Any) -> Held | bytes:
+        """The result as it stands in the row, packed in a file if the input was; or a text that is too large for one."""
         endpoint, claim = self._replica.descriptor.endpoint, self.execution.claim
-        if not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
-            return endpoint.encode_output(result, chainlet=claim.chainlet)
+        if claim.input_spilled or not is_packed(claim.input) or endpoint.shape is not Shape.VALUE:
+            value, text = endpoint.write_output(result, chainlet=claim.chainlet)
+            large = self._workshop.calls.sizes.large(text, what=f"The result of `{claim.chainlet}`")
+            return text if large else Held(value)
         packed = endpoint.pack_output(result, chainlet=claim.chainlet)
         name = f"result of {claim.chainlet}"
-        return to_file(packed, files=self.execution.files, folder=self.execution.scratch_dir(), name=name)
+        return Held(
+            to_file(packed, files=self.execution.files, folder=self.execution.scratch_dir(), name=name)
+        )
 
-    def _returned(self, result: Any) -> None:
+    def _spilled(self, text: bytes) -> Held:
+        return spill(text, files=self.execution.files, name=f"result of {self.execution.claim.chainlet}")
+
+    def _returned(self, result: Held) -> None:
         execution = self.execution
         if not execution.end():
-            return  # its time was up before
+            self._workshop.overdue.ends()  # its time was up before
+            return
         self._workshop.watchdog.settle(execution)
         execution.close()
+        if self._stopped:
+            self._failed(TimeoutError(self._stopped))  # what it returned may be half of it
+            return
         fence = execution.claim.fence
         called = execution.called or fence.attempt > 1
 
@@ -214,33 +286,50 @@ class Serving:
                 self._failed(error)
                 return
             if ours:
-                self._workshop.calls.ended(Outcome(id=self._id, state=State.SUCCEEDED, result=result))
+                crash_point("result.after")
+                value, spilled = result
+                self._workshop.calls.ended(
+                    Outcome(id=self._id, state=State.SUCCEEDED, result=value, spilled=spilled)
+                )
+                self._terms.on_success()
+            else:
+                self._terms.on_failure(None)
             self._end()
 
+        crash_point("result.before")
         self._workshop.committer.hand_over(
-            lambda store: store.succeed(fence=fence, result=result, called=called), (self._id,), recorded
+            lambda store: store.succeed(
+                fence=fence, result=result.json, called=called, spilled=result.spilled
+            ),
+            (self._id,),
+            recorded,
         )
 
     def _raised(self, error: BaseException) -> None:
         execution = self.execution
         if not execution.end():
+            self._workshop.overdue.ends()
             return
         self._workshop.watchdog.settle(execution)
         execution.close()
-        if execution.cancelled():
+        if self._stopped:
+            self._failed(TimeoutError(self._stopped), final=execution.pieces > 0)
+        elif execution.cancelled():
+            self._terms.on_failure(None)
             self._end()
         else:
             # Who listens to a stream has heard what it said: it cannot be said again.
             self._failed(error, final=execution.pieces > 0)
 
     def _failed(self, error: BaseException, *, final: bool = False) -> None:
-        record_failure(
+        failure = record_failure(
             self._workshop,
             self.execution.claim,
             error,
             final=final,
             then=self._end,
         )
+        self._terms.on_failure(failure)
 
     def _waits(self) -> None:
         self._release()
@@ -265,7 +354,7 @@ def record_failure(
     *,
     final: bool = False,
     then: Callable[[], None],
-) -> None:
+) -> Failure:
     """Write down and record what an attempt failed with; `then` is called once it is recorded."""
     failure = failure_from(
         error,
@@ -292,6 +381,7 @@ def record_failure(
         (claim.fence.invocation_id,),
         recorded,
     )
+    return failure
 
 
 class _ConversationLost(Exception):

@@ -44,7 +44,11 @@ class Fence:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a worker gets when it takes an invocation; the root's has no `caller`."""
+    """What a worker gets when it takes an invocation; the root's has no `caller`.
+
+    Attributes:
+        input: its arguments; if it is `input_spilled`, the handle of the file that they lie in.
+    """
 
     fence: Fence
     run_id: UUID
@@ -53,6 +57,7 @@ class Claim:
     chainlet: str
     input: Mapping[str, JsonValue]
     timeout_s: float | None
+    input_spilled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,7 @@ class NewCall:
         rate_limit: how many attempts all workers together may start in a time, if limited; as `10/s`.
         code: digest of the chainlet's code; empty if it is not known.
         cache_s: seconds for which its result may serve other runs of the same owner, if it may.
+        input_spilled: `input` is the handle of the file that it lies in; recording the call records the file.
     """
 
     id: UUID
@@ -79,6 +85,7 @@ class NewCall:
     rate_limit: str | None = None
     code: str = ""
     cache_s: float | None = None
+    input_spilled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +106,17 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How far a call is; `result` or `failure` is there once `state` is final."""
+    """How far a call is; `result` or `failure` is there once `state` is final.
+
+    Attributes:
+        spilled: `result` is the handle of the file that it lies in.
+    """
 
     id: UUID
     state: State
     result: JsonValue = None
     failure: Failure | None = None
+    spilled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +167,8 @@ class RunStore(Protocol):
     def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
         """How far these invocations are."""
 
-    def succeed(self, *, fence: Fence, result: JsonValue, called: bool = True) -> bool:
-        """Record a result once; False if the fence is lost.
+    def succeed(self, *, fence: Fence, result: JsonValue, called: bool = True, spilled: bool = False) -> bool:
+        """Record a result once, and the file that it lies in if it is `spilled`; False if the fence is lost.
 
         `called` is False for a first attempt that called nothing: then nothing it called has to be ended.
         """

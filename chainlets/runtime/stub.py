@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol
+from uuid import UUID
 
 from chainlets.context import current_call
 from chainlets.describe import ChainletDescriptor, Dependency, describe
@@ -22,6 +23,7 @@ from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
 from chainlets.runtime.journal import call_id, input_hash
 from chainlets.runtime.loops import UserLoops
+from chainlets.runtime.spilling import Sizes, read
 from chainlets.runtime.store import NewCall, Outcome, State
 
 
@@ -29,11 +31,22 @@ class Caller(Protocol):
     """Makes calls for a chainlet and knows when they are done."""
 
     loops: UserLoops
+    sizes: Sizes
 
     def open(
-        self, *, parent: Execution, call: NewCall, limit: LimitKey, most: int, feed: Feed | None
+        self,
+        *,
+        parent: Execution,
+        call: NewCall,
+        limit: LimitKey,
+        most: int,
+        feed: Feed | None,
+        large: bytes | None,
     ) -> Future[Outcome]:
-        """Start a call; its future gives the final outcome, and `feed` gets what it streams."""
+        """Start a call; its future gives the final outcome, and `feed` gets what it streams.
+
+        `large` is the text of an input that is too large for the call's row.
+        """
 
     def abandon(self, *, parent: Execution, call: NewCall) -> None:
         """Cancel a call that nobody waits for any more."""
@@ -87,7 +100,7 @@ class _Stub:
                 f"call's context: `pool.submit(contextvars.copy_context().run, dependency.run_remote, …)`."
             )
             raise ChainsRuntimeError(msg)
-        data, digest = self._arguments(parent, args, kwargs)
+        data, digest, large = self._arguments(parent, args, kwargs)
         occurrence = parent.occurrence(self._target.name, digest)
         call = NewCall(
             id=call_id(
@@ -111,58 +124,80 @@ class _Stub:
         )
         limit = (self._chain.name, self._owner.name, self._target.name)
         future = self._caller.open(
-            parent=parent, call=call, limit=limit, most=self._options.concurrency_limit, feed=feed
+            parent=parent,
+            call=call,
+            limit=limit,
+            most=self._options.concurrency_limit,
+            feed=feed,
+            large=large,
         )
         return parent, call, future
 
     def _arguments(
         self, parent: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[dict[str, Any], str]:
-        """What the row says of the input, and the hash that the journal knows the call by."""
+    ) -> tuple[dict[str, Any], str, bytes | None]:
+        """What the row says of the input, the hash that the journal knows the call by, and what is too large for a row."""
         endpoint = self._target.endpoint
         if not self._options.use_binary:
-            data = endpoint.encode_input(args, kwargs)
-            return data, input_hash(data)
+            data, text = endpoint.write_input(args, kwargs)
+            if self._caller.sizes.large(text, what=f"The input of `{self._target.name}`"):
+                return {}, input_hash(data), text
+            return data, input_hash(data), None
         packed = endpoint.pack_input(args, kwargs)
         name = f"input of {self._target.name}"
         data = payload.to_file(packed, files=parent.files, folder=parent.scratch_dir(), name=name)
-        return data, hashlib.sha256(packed).hexdigest()
+        return data, hashlib.sha256(packed).hexdigest(), None
 
     def _value(self, parent: Execution, outcome: Outcome) -> Any:
-        files = parent.files if self._options.use_binary else None
-        return value_of(self._target, outcome, packed_in=files)
+        packed = self._options.use_binary and self._target.endpoint.shape is Shape.VALUE
+        run = parent.claim.run_id
+        return value_of(self._target, outcome, files=parent.files, run=run, packed=packed)
 
 
-def value_of(target: ChainletDescriptor, outcome: Outcome, *, packed_in: FileStore | None = None) -> Any:
+def value_of(
+    target: ChainletDescriptor,
+    outcome: Outcome,
+    *,
+    files: FileStore,
+    run: UUID | None = None,
+    packed: bool = False,
+) -> Any:
     """What a caller gets of a call that has ended.
 
     Args:
         target: what was called.
         outcome: how it ended.
-        packed_in: where the bytes of a `use_binary` call lie; None for any other. What the result
-            itself looks like is not asked, for an author's value may look like anything.
+        files: where results lie that do not stand in their row.
+        run: whose call it was, for people.
+        packed: it was a `use_binary` call. What the result itself looks like is not asked, for an
+            author's value may look like anything.
 
     Raises:
+        ChainsRuntimeError: the file that the result lay in is gone.
         BaseException: what it failed with.
     """
     endpoint = target.endpoint
     if outcome.state is not State.SUCCEEDED:
         raise _error_of(target, outcome)
-    if packed_in is not None:
-        return endpoint.unpack_output(payload.from_file(outcome.result, files=packed_in))
+    if outcome.spilled:
+        what = f"The result of `{target.name}`"
+        return endpoint.output_from(read(outcome.result, files=files, what=what, call=outcome.id, run=run))
+    if packed:
+        return endpoint.unpack_output(payload.from_file(outcome.result, files=files))
     return endpoint.decode_output(outcome.result)
 
 
-def end_feed(target: ChainletDescriptor, feed: Feed, done: Future[Outcome]) -> None:
-    """Let the reader of a stream know how the call ended."""
+def end_feed(feed: Feed, done: Future[Outcome], value: Callable[[Outcome], Any]) -> None:
+    """Let the reader of a stream know how the call ended; `value` gives its pieces, or raises what it failed with."""
     if done.cancelled():
         feed.fail(asyncio.CancelledError())
     elif (error := done.exception()) is not None:
         feed.fail(error)
-    elif done.result().state is State.SUCCEEDED:
-        feed.end(target.endpoint.decode_output(done.result().result))
     else:
-        feed.fail(_error_of(target, done.result()))
+        try:
+            feed.end(value(done.result()))
+        except BaseException as failed:  # noqa: BLE001 (whatever the call failed with, its reader gets it)
+            feed.fail(failed)
 
 
 async def read_feed(
@@ -220,7 +255,9 @@ class _StreamStub(_Stub):
     def run_remote(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Piece, None]:
         feed = Feed(self._target.name)
         parent, call, future = self._start(args, kwargs, feed)
-        future.add_done_callback(lambda done: end_feed(self._target, feed, done))
+        future.add_done_callback(
+            lambda done: end_feed(feed, done, lambda outcome: self._value(parent, outcome))
+        )
 
         def close() -> None:
             if not future.done():

@@ -17,6 +17,7 @@ from kombu import Connection, Queue
 from kombu.utils.json import dumps
 
 from chainlets.graph import Chain
+from chainlets.runtime.reconnecting import connect_patiently
 
 _ID = "00000000-1d1d-4000-8000-000000000000"
 _TAG = "00000000-7a67-4000-8000-000000000000"
@@ -26,6 +27,7 @@ class ChainletTask(Task[Any, Any]):
     """A chainlet as Celery sees it. Run by `ChainletPool`; other pools refuse it."""
 
     abstract = True
+    Request = "chainlets.runtime.message:CallRequest"
     acks_late = True
     ignore_result = True
     chain: str
@@ -96,7 +98,13 @@ class BellFounder:
 
 
 class ChainletsConsumer(Consumer):
-    """Learns chains that were added while the worker runs."""
+    """Learns chains that were added while the worker runs, and soon finds a broker that is back."""
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Connect, however long it takes."""
+        connect_patiently(conn)
+        connected: Connection = super().ensure_connected(conn)
+        return connected
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Look for new chains; if the task is known now, take the message again."""

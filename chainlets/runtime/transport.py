@@ -14,6 +14,8 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
+from chainlets.runtime.crash_points import crash_point
+
 _stock: Any = redis  # its stubs know nothing of what a transport is made of
 ALIAS = "chainlets"
 _MOST = 100  # messages taken at a time
@@ -58,10 +60,14 @@ class Channel(_stock.Channel):  # type: ignore[misc]
             if not found:
                 raise Empty
             key, messages = found
-            queue = bytes_to_str(key).removeprefix(self.global_keyprefix).split(_BEFORE_PRIORITY, 1)[0]
+            name = bytes_to_str(key).removeprefix(self.global_keyprefix)
+            queue, _, priority = name.partition(_BEFORE_PRIORITY)
             self._queue_cycle.rotate(queue)
-            for message in messages:
-                self.connection._deliver(loads(bytes_to_str(message)), queue)  # noqa: SLF001 (as the stock channel does)
+            crash_point("message.taken")
+            for text in messages:
+                message = loads(bytes_to_str(text))
+                message["properties"]["delivery_info"]["list"] = priority or "normal"
+                self.connection._deliver(message, queue)  # noqa: SLF001 (as the stock channel does)
             return True
         finally:
             self._in_poll = None

@@ -81,6 +81,10 @@ class MemoryFileStore:
         (self.kept if keep else self.scratch).append(file)
         return file
 
+    def put_bytes(self, data: bytes, *, name: str, media_type: str) -> File:
+        """Take a value that is too large for a row; it is neither kept nor scratch."""
+        return self.put(data, name=name, media_type=media_type)
+
     def _take(self, path: Path, *, name: str, media_type: str) -> File:
         target = self._folder / File.local(path).sha256 / name_on_disk(name)
         target.parent.mkdir(exist_ok=True)

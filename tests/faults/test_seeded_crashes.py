@@ -11,13 +11,14 @@ from collections import Counter
 import pytest
 import redis
 
+from tests.faults.crashed_runs import calls_of, check, right_answer
 from tests.harness import ROOT, Stack, wait_until
 
 CRASHES = int(os.environ.get("CRASHES", "0"))
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 BRANCHES, LEAVES = 6, 9
-CALLS = 1 + BRANCHES + BRANCHES * LEAVES
-RIGHT = sum(2 * n for n in range(BRANCHES * LEAVES))
+CALLS = calls_of(BRANCHES, LEAVES)
+RIGHT = right_answer(BRANCHES, LEAVES)
 VICTIMS = ["cpu", "cpu", "cpu", "model-1", "model-1", "reconciler", "valkey", "broker's data"]
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 60 * max(CRASHES, 8))]
@@ -51,33 +52,6 @@ def strike(house: Stack, victim: str) -> None:
         broker.flushall()
 
 
-def check(house: Stack, run_id: str, ledger) -> None:
-    """One end for every call, no gap in the history, and no execution of what had finished."""
-    events = house.events(run_id)
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert [event["type"] for event in events].count("run.succeeded") == 1
-    started, succeeded = Counter(), Counter()
-    for event in events:
-        call = event["invocation"]
-        if event["type"] == "invocation.started":
-            assert not succeeded[call], "a call that had finished was started again"
-            started[call] += 1
-        elif event["type"] == "invocation.succeeded":
-            succeeded[call] += 1
-    calls = {call["id"]: call for call in house.invocations(run_id)}
-    assert len(calls) == CALLS
-    assert succeeded == Counter(dict.fromkeys(calls, 1))
-    executed = Counter(ledger.read_text().splitlines())
-    attempts = Counter()
-    for id, call in calls.items():
-        assert call["attempt"] == started[id]
-        attempts[call["chainlet"]] += started[id]
-    names = {"Trunk": "trunk", "Branch": "branch", "Leaf": "leaf", "PlainLeaf": "plain"}
-    for chainlet, word in names.items():
-        # Each execution was granted an attempt; a worker killed before its first line leaves fewer.
-        assert sum(n for line, n in executed.items() if line.split()[0] == word) <= attempts[chainlet]
-
-
 def test_runs_end_right_whatever_is_killed_whenever(house, tmp_path, capsys):
     chance = random.Random(f"{SEED} {house.database}")
     count = CRASHES if house.database == "sqlite" else CRASHES // 2
@@ -97,7 +71,7 @@ def test_runs_end_right_whatever_is_killed_whenever(house, tmp_path, capsys):
         took.append(time.monotonic() - begin)
         worst = max(worst, took[-1])
         assert (run["state"], run["output"]) == ("succeeded", RIGHT), run["error"]
-        check(house, run_id, ledger)
+        check(house, run_id, ledger, calls=CALLS)
         struck[victim] += 1
         names = ("cpu", "model-1", "reconciler", "valkey")
         wait_until(lambda: all(house.pids(name) for name in names), timeout=20, what="all to be back")  # noqa: B023

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from celery import Celery
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -68,7 +69,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A system without models, on each database; its CHAINS_DIR is a folder that tests may write to."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "chains").mkdir()
-    for name in ("engine.py", "again.py"):
+    for name in ("engine.py", "again.py", "large.py"):
         shutil.copy(ROOT / "tests" / "chains" / name, folder / "chains")
     env = {
         "CHAINS": "chainlets.chains.hello",
@@ -134,3 +135,35 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
+
+
+@pytest.fixture(scope="session")
+def slots_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A system without models whose chain `slots` holds slots; every test leaves its workers as they were."""
+    env = {
+        "CHAINS": "chainlets.chains.hello",
+        "CHAINS_DIR": str(ROOT / "tests" / "chains"),
+        "WORKER_PROCESSES": "1",
+    }
+    house = Stack(data_dir=tmp_path_factory.mktemp("slots") / "data", env=env)
+    try:
+        yield house.start()
+    finally:
+        house.stop()
+
+
+@pytest.fixture(scope="session")
+def celery_client(slots_house: Stack) -> Iterator[Celery]:
+    """A stock Celery application that knows nothing of that system but its broker's address and prefix."""
+    client = Celery("stock", broker=slots_house.environment_of("cpu")["REDIS_URL"], set_as_current=False)
+    client.conf.broker_transport_options = {"global_keyprefix": "chainlets."}
+    client.conf.task_ignore_result = True
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def cpu_worker(celery_client: Celery) -> str:
+    """The name that Celery knows the worker of the queue `cpu` by."""
+    found = celery_client.control.inspect(timeout=3, limit=2).ping() or {}
+    return next(name for name in found if name.startswith("cpu-"))

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from django.contrib.auth.models import User
 
-from webapp.files.services import local_path, store_local
+from webapp.files.services import local_path, put_value, record_value, store_local
 from webapp.runs.leftovers import SETTLED_S, clear_orphans, clear_scratch
 from webapp.runs.models import Invocation
 from webapp.runs.services import start_run
@@ -67,3 +67,31 @@ def test_bytes_without_a_row_are_removed_once_they_are_old(files_dir, tmp_path):
     assert clear_orphans() == 1
     assert local_path(file_id=str(kept.id)).read_text() == "kept"
     assert orphans[0].exists()
+
+
+def test_values_whose_row_was_never_written_are_removed_once_they_are_old(files_dir):
+    user = User.objects.create_user("ann")
+    run = start_run(user=user, chain="hello", input={"names": ["Ann"]}).run
+    kept, lost, fresh = (put_value(b"1", name="result of Leaf", media_type="a/b") for _ in range(3))
+    record_value(kept.model_dump(mode="json"), run_id=run.id, owner_id=user.pk)
+    for file in (kept, lost):
+        age(local_path(file_id=file.id).parent, SETTLED_S * 2)
+
+    assert clear_orphans() == 1
+    left = {path.parent.name for path in files_dir.glob("??/*/content")}
+    assert left == {kept.id, fresh.id}
+
+
+def test_a_large_input_of_a_run_that_is_not_accepted_leaves_nothing(files_dir, settings, monkeypatch):
+    settings.VALUE_INLINE_BYTES = 20
+    user = User.objects.create_user("ann")
+    run = start_run(user=user, chain="hello", input={"names": ["Ann" * 10]}).run
+    assert len(list(files_dir.glob("??/*/content"))) == run.files.count() == 1
+
+    def broken(*_, **__):
+        raise OSError("no")
+
+    monkeypatch.setattr("webapp.runs.accepting.record_value", broken)
+    with pytest.raises(OSError, match="no"):
+        start_run(user=user, chain="hello", input={"names": ["Bob" * 10]})
+    assert len(list(files_dir.glob("??/*/content"))) == 1

@@ -30,7 +30,9 @@ def bash(code, **env):
     )
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-node.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-node.txt", "requirements-flower.txt"]
+)
 def test_every_requirement_is_pinned_exactly(name):
     assert None not in pinned(name)
 
@@ -38,7 +40,7 @@ def test_every_requirement_is_pinned_exactly(name):
 def test_no_requirement_is_named_twice():
     names = [
         match[1].lower().replace("_", "-")
-        for file in ("", "-dev")
+        for file in ("", "-dev", "-flower")
         for match in pinned(f"requirements{file}.txt")
     ]
     assert sorted(names) == sorted(set(names))

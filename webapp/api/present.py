@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from webapp.api.shapes import FileShape, RunShape
+from webapp.api.shapes import FileShape, InvocationShape, RunShape
 from webapp.catalog.models import ChainVersion
 from webapp.files.models import File
 from webapp.files.services import file_ids_in
-from webapp.runs.models import OPEN, Run, Unserved
+from webapp.runs.models import OPEN, Invocation, Run, Unserved
 from webapp.runs.unserved import shown
+from webapp.runs.values import beyond, input_of, output_of, result_of
 
 
 def one_run(run: Run) -> dict[str, Any]:
@@ -19,8 +20,15 @@ def one_run(run: Run) -> dict[str, Any]:
 
 def some_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Runs as the interface shows them, in the same order."""
-    context = {"files": _input_files(runs), "waiting": _waiting(runs)}
+    hidden = beyond((run.id, [output_of(run)]) for run in runs)
+    context = {"files": _input_files(runs), "waiting": _waiting(runs), "hidden": hidden}
     return list(RunShape(runs, many=True, context=context).data)
+
+
+def calls(page: Sequence[Invocation]) -> list[dict[str, Any]]:
+    """Invocations as the interface shows them, in the same order."""
+    hidden = beyond((call.id, [input_of(call), result_of(call)]) for call in page)
+    return list(InvocationShape(page, many=True, context={"hidden": hidden}).data)
 
 
 def one_chain(version: ChainVersion) -> dict[str, Any]:

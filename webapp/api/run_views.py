@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from webapp.api.access import key_of, run_of, run_to_repeat, runs_of, user_of
 from webapp.api.json_values import check_storable
 from webapp.api.pagination import NewestFirst, OldestFirst
-from webapp.api.present import one_run, some_runs
+from webapp.api.present import calls, one_run, some_runs
 from webapp.api.shapes import (
     NOT_NOW,
     STATES,
@@ -23,7 +23,7 @@ from webapp.api.shapes import (
     RunShape,
 )
 from webapp.runs.accepting import StartedRun
-from webapp.runs.models import Run
+from webapp.runs.models import Invocation, Run
 from webapp.runs.rerun import rerun
 from webapp.runs.services import cancel_run, delete_run, events_after, resume_run, start_run
 from webapp.runs.wire import event_json
@@ -133,10 +133,10 @@ class RunInvocations(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """Every call of a chainlet in this run, with its attempts."""
         pages = OldestFirst()
-        page = pages.paginate_queryset(
+        page: list[Invocation] | None = pages.paginate_queryset(
             run_of(request, run_id).invocations.prefetch_related("attempts"), request, self
         )
-        return pages.get_paginated_response(InvocationShape(page, many=True).data)
+        return pages.get_paginated_response(calls(page or []))
 
 
 class CancelRun(APIView):

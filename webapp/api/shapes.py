@@ -1,6 +1,7 @@
 """The JSON of the interface: what comes in is checked here, what goes out has this form."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -11,6 +12,7 @@ from webapp.files.models import File
 from webapp.runs.deadlines import MOST_S
 from webapp.runs.models import Attempt, Event, Invocation, Priority, Run, WhyUnserved
 from webapp.runs.reading import error_text
+from webapp.runs.values import Stored, ValueGone, input_of, output_of, result_of
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
@@ -116,14 +118,37 @@ def failure_shown(error: Any) -> Any:
     return {**error, "text": error_text(error)} if isinstance(error, dict) else error
 
 
+_MISSING = "Why a value is not shown although there is one; null if all are."
+_TOO_MUCH = "Its values are too much for this page. Ask for fewer at a time with `limit`."
+
+
+class ValueField(serializers.JSONField):
+    """A value that may lie in a file; null if that is gone, or too much for this page, which `missing` then says."""
+
+    def __init__(self, of: Callable[[Any], Stored]) -> None:
+        """`of` finds it in a row."""
+        super().__init__(read_only=True, allow_null=True)
+        self._of = of
+
+    def get_attribute(self, instance: Any) -> Any:
+        """The value."""
+        if instance.id in self.context["hidden"]:
+            return None
+        try:
+            return self._of(instance).value()
+        except ValueGone:
+            return None
+
+
 class RunShape(serializers.ModelSerializer[Run]):
-    """A run. Needs `files` and `waiting` by run id in the context; see `present.runs`."""
+    """A run. Needs `files` and `waiting` by run id, and `hidden` ids in the context; see `present.runs`."""
 
     chain = serializers.CharField(source="chain.name", read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
     state = serializers.ChoiceField(choices=STATES, read_only=True)
     input = serializers.JSONField(read_only=True)
-    output = serializers.JSONField(read_only=True, allow_null=True)
+    output = ValueField(output_of)
+    missing = serializers.SerializerMethodField(help_text=_MISSING)
     error = serializers.SerializerMethodField()
     warnings = serializers.ListField(child=serializers.CharField(), read_only=True)
     progress = serializers.SerializerMethodField()
@@ -143,6 +168,7 @@ class RunShape(serializers.ModelSerializer[Run]):
             "title",
             "input",
             "output",
+            "missing",
             "error",
             "progress",
             "warnings",
@@ -162,6 +188,10 @@ class RunShape(serializers.ModelSerializer[Run]):
     def get_url(self, run: Run) -> str:
         """The run's page."""
         return f"/runs/{run.id}"
+
+    def get_missing(self, run: Run) -> str | None:
+        """The sentence."""
+        return _TOO_MUCH if run.id in self.context["hidden"] else output_of(run).missing()
 
     @extend_schema_field(FailureShape(allow_null=True))
     def get_error(self, run: Run) -> Any:
@@ -283,13 +313,14 @@ class AttemptShape(serializers.ModelSerializer[Attempt]):
 
 
 class InvocationShape(serializers.ModelSerializer[Invocation]):
-    """One call of one chainlet."""
+    """One call of one chainlet. Needs `hidden` ids in the context; see `present.calls`."""
 
     parent = serializers.UUIDField(  # type: ignore[assignment]  # the invocation's own word
         source="parent_id", allow_null=True, read_only=True
     )
-    input = serializers.JSONField(read_only=True)
-    output = serializers.JSONField(source="result", read_only=True, allow_null=True)
+    input = ValueField(input_of)
+    output = ValueField(result_of)
+    missing = serializers.SerializerMethodField(help_text=_MISSING)
     error = serializers.SerializerMethodField()
     attempts = AttemptShape(many=True, read_only=True)
 
@@ -310,9 +341,16 @@ class InvocationShape(serializers.ModelSerializer[Invocation]):
             "ended_at",
             "input",
             "output",
+            "missing",
             "error",
         )
         read_only_fields = fields
+
+    def get_missing(self, invocation: Invocation) -> str | None:
+        """The sentence."""
+        if invocation.id in self.context["hidden"]:
+            return _TOO_MUCH
+        return input_of(invocation).missing() or result_of(invocation).missing()
 
     @extend_schema_field(FailureShape(allow_null=True))
     def get_error(self, invocation: Invocation) -> Any:

@@ -18,6 +18,7 @@ from webapp.api.access import run_of
 from webapp.errors import NotFound, WebappError
 from webapp.files.names import clean_name
 from webapp.runs.models import Run, State
+from webapp.runs.values import output_of
 
 _MEDIA_TYPES = {
     "txt": "text/plain; charset=utf-8",
@@ -67,7 +68,7 @@ def _transcript(run: Run) -> Transcript:
     if run.state != State.SUCCEEDED:
         raise TranscriptNotReady(_WHY_NOT[State(run.state)])
     try:
-        return Transcript.model_validate(run.output)
+        return Transcript.model_validate(output_of(run).value())
     except ValidationError as error:
         # A chain of somebody else's may call its output Transcript too.
         raise NotFound("This run's output is not a transcript that we can render.") from error

@@ -1,15 +1,19 @@
 """Files for operators: what there is, and whose it is."""
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import URLPattern, path
 
 from webapp.errors import WebappError
-from webapp.files.errors import readable_size
+from webapp.files.errors import FileNotFound, readable_size
 from webapp.files.models import File
-from webapp.files.services import delete_file
+from webapp.files.responses import content_response
+from webapp.files.services import delete_file, local_path
 
 if TYPE_CHECKING:
     ReadFiles = admin.ModelAdmin[File]
@@ -26,6 +30,23 @@ class FileAdmin(ReadFiles):
     list_select_related = ["owner", "run"]
     search_fields = ["id", "name", "sha256", "owner__username"]
     actions = ["remove"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the bytes."""
+        view = self.admin_site.admin_view(self.content_view)
+        return [path("<uuid:file_id>/content/", view, name="files_file_content"), *super().get_urls()]
+
+    def content_view(self, request: HttpRequest, file_id: UUID) -> HttpResponseBase:
+        """The bytes, for those who may see the file."""
+        file = self.get_object(request, str(file_id))
+        if not self.has_view_permission(request, file):
+            raise PermissionDenied
+        try:
+            if file is not None:
+                return content_response(request, file, local_path(file_id=str(file_id)))
+        except FileNotFound as error:
+            raise Http404 from error
+        raise Http404
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Nobody: files are uploaded."""

@@ -128,6 +128,25 @@ def take(path: Path, *, media_type: str) -> Stored:
     return Stored(id=file_id, size=size, sha256=digest.hexdigest(), media_type=media_type)
 
 
+def put(data: bytes, *, media_type: str) -> Stored:
+    """Write bytes of our own into the store."""
+    file_id = uuid4()
+    draft = _incoming() / str(file_id)
+    try:
+        with _disk_errors():
+            draft.mkdir(parents=True, mode=0o700)
+            with (draft / "content").open("xb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            _move_folder(draft, _folder(file_id))
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    digest = hashlib.sha256(data).hexdigest()
+    return Stored(id=file_id, size=len(data), sha256=digest, media_type=media_type)
+
+
 def link(file_id: UUID) -> UUID:
     """Give the same bytes a second id, under which they stay when the first is removed.
 

@@ -1,6 +1,6 @@
 """Files come in, are found and are removed here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,23 @@ def store_local(
     """
     stored = local.take(path, media_type=media_type)
     return _record(stored, owner_id=owner_id, run_id=run_id, name=name, keep=keep)
+
+
+def put_value(data: bytes, *, name: str, media_type: str) -> chainlets.File:
+    """Put bytes into the store whose file is recorded later, by `record_value`, or never: then they are cleared."""
+    stored = local.put(data, media_type=media_type)
+    return chainlets.File.model_construct(
+        id=str(stored.id),
+        name=clean_name(name),
+        size=stored.size,
+        media_type=media_type,
+        sha256=stored.sha256,
+    )
+
+
+def record_value(handle: Mapping[str, Any], *, run_id: UUID, owner_id: int) -> None:
+    """Record what `put_value` put in, as the run's; in the transaction that writes the row with its handle."""
+    File.objects.create(run_id=run_id, owner_id=owner_id, **handle)
 
 
 def local_path(*, file_id: str) -> Path:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import from_json, to_json
+
 from chainlets.runtime.journal import is_file
 from webapp.files import local
 from webapp.files.errors import FileNotFound
@@ -24,14 +26,35 @@ class SharedFiles:
         self._run_id = run_id
         self._ours: dict[str, File] = {}
 
-    def take(self, value: Any) -> Any:
+    def take(self, value: Any, *, spilled: bool = False) -> Any:
         """A result with the handles of our own files in it.
+
+        Args:
+            value: as it stands in its row.
+            spilled: it is the handle of the file that the result lies in.
 
         Raises:
             FileNotFound: one of its files is gone, or belongs to somebody else.
         """
         self._link(dict.fromkeys(found["id"] for found in _handles(value)))
-        return self._renamed(value)
+        ours = self._renamed(value)
+        return self._rewritten(ours) if spilled else ours
+
+    def _rewritten(self, handle: dict[str, Any]) -> dict[str, Any]:
+        """The handle of a spilled result that is ours; in place of it another, if other files are named in it."""
+        text = local.content_path(UUID(handle["id"])).read_bytes()
+        if b'"sha256":' not in text:
+            return handle
+        value = from_json(text)
+        ours = self.take(value)
+        if ours == value:
+            return handle
+        shared = next(key for key, file in self._ours.items() if str(file.id) == handle["id"])
+        file = self._ours[shared]
+        stored = local.put(to_json(ours), media_type=file.media_type)
+        local.remove(file.id)
+        file.id, file.size, file.sha256 = stored.id, stored.size, stored.sha256
+        return as_handle(file).model_dump(mode="json")
 
     def record(self) -> None:
         """Write the rows of what was taken; inside the transaction that writes who refers to them."""

@@ -14,17 +14,19 @@ from django.db import IntegrityError, transaction
 from chainlets import File
 from chainlets.files import resolve_files
 from chainlets.graph import Chain
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.journal import input_hash
 from webapp.accounts.models import ApiKey
 from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
-from webapp.files.services import handle
+from webapp.files.services import handle, record_value
 from webapp.runs import clock, sharing
 from webapp.runs.admission import admit, check_pressure
 from webapp.runs.deadlines import deadline
 from webapp.runs.errors import IdempotencyConflict, InputInvalid, LimitReached, UnknownChain
-from webapp.runs.models import Priority, Run
-from webapp.runs.rows import CallRow, as_text
+from webapp.runs.models import INPUT_SPILLED, Priority, Run
+from webapp.runs.rows import CallRow
+from webapp.runs.values import root_input
 from webapp.runs.workset import working_on
 
 JsonObject = dict[str, Any]
@@ -111,18 +113,40 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
         deadline_at=deadline(clock.now(), order.deadline_s),
     )
     root = uuid4()
+    options = loaded.entrypoint.cls.remote_config.options
     try:
-        with preparation(run, root, loaded) as record, transaction.atomic():
+        with (
+            preparation(run, root, loaded) as record,
+            root_input(arguments, chainlet=loaded.entrypoint.name) as (text, file),
+            transaction.atomic(),
+        ):
             admit(user=order.user, key=order.key)
             run.save(force_insert=True)
             record()
-            _announce(run, root, loaded, arguments, order.told)
+            if file is not None:
+                record_value(file, run_id=run.id, owner_id=run.owner_id)
+            row = CallRow(
+                id=root,
+                run_id=run.id,
+                parent_id=None,
+                chainlet=loaded.entrypoint.name,
+                queue=loaded.entrypoint.queue,
+                input=text,
+                spilled=INPUT_SPILLED if file else 0,
+                input_hash=input_hash(arguments),
+                code=loaded.codes[loaded.entrypoint.name],
+                fleet_limit=options.fleet_concurrency_limit,
+                rate_limit=options.fleet_rate_limit,
+            )
+            _announce(run, row, order.told)
+            crash_point("run.insert")
     except (IntegrityError, LimitReached):
         # Perhaps the same key came twice at the same moment, and the other request was first.
         first = _earlier(order, digest)
         if first is None:
             raise
         return StartedRun(run=first, created=False)
+    crash_point("run.accepted")
     run.refresh_from_db()
     return StartedRun(run=run, created=True)
 
@@ -132,28 +156,12 @@ def told(until: datetime | None) -> JsonObject:
     return {} if until is None else {"deadline_at": until.isoformat()}
 
 
-def _announce(run: Run, root_id: UUID, loaded: Chain, arguments: JsonObject, more: Mapping[str, Any]) -> None:
-    entrypoint = loaded.entrypoint
-    options = entrypoint.cls.remote_config.options
-    created = {"chain": loaded.name, "version": run.version.number, "title": run.title}
-    queued = {"chainlet": entrypoint.name, "parent": None, "queue": entrypoint.queue, "attempt": 0}
+def _announce(run: Run, root: CallRow, more: Mapping[str, Any]) -> None:
+    created = {"chain": run.chain.name, "version": run.version.number, "title": run.title}
+    queued = {"chainlet": root.chainlet, "parent": None, "queue": root.queue, "attempt": 0}
     with working_on(runs=[run.id]) as work:
-        root = work.add(
-            CallRow(
-                id=root_id,
-                run_id=run.id,
-                parent_id=None,
-                chainlet=entrypoint.name,
-                queue=entrypoint.queue,
-                input=as_text(arguments),
-                input_hash=input_hash(arguments),
-                code=loaded.codes[entrypoint.name],
-                fleet_limit=options.fleet_concurrency_limit,
-                rate_limit=options.fleet_rate_limit,
-                available_at=work.now,
-                created_at=work.now,
-            )
-        )
+        root.available_at = root.created_at = work.now
+        work.add(root)
         work.event(run.id, "run.created", {**created, **told(run.deadline_at), **more})
         work.event(run.id, "invocation.queued", queued, invocation=root.id)
         sharing.enter(work, root)

@@ -14,10 +14,11 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from webapp.errors import WebappError
-from webapp.runs.admin_html import calls_html, error_html, notes_html, state_mark
+from webapp.runs.admin_html import calls_html, error_html, notes_html, state_mark, value_html
 from webapp.runs.models import FINAL, Event, Invocation, Run, State
 from webapp.runs.reading import moment, pretty, start_command, took, waits_for
 from webapp.runs.services import cancel_run, resume_run
+from webapp.runs.values import input_of, output_of, result_of
 
 if TYPE_CHECKING:
     ReadRuns = admin.ModelAdmin[Run]
@@ -231,7 +232,7 @@ class RunAdmin(ReadOnly, ReadRuns):
     @admin.display(description="output")
     def output_shown(self, run: Run) -> SafeString:
         """The entrypoint's value."""
-        return format_html("<pre>{}</pre>", pretty(run.output))
+        return value_html(output_of(run))
 
     @admin.display
     def repeats(self, run: Run) -> SafeString | str:
@@ -289,12 +290,12 @@ class InvocationAdmin(ReadOnly, ReadInvocations):
     @admin.display(description="input")
     def input_shown(self, invocation: Invocation) -> SafeString:
         """As it was called."""
-        return format_html("<pre>{}</pre>", pretty(invocation.input))
+        return value_html(input_of(invocation))
 
     @admin.display(description="result")
     def result_shown(self, invocation: Invocation) -> SafeString:
         """What it gave."""
-        return format_html("<pre>{}</pre>", pretty(invocation.result))
+        return value_html(result_of(invocation))
 
 
 @admin.register(Event)

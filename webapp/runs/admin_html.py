@@ -5,12 +5,15 @@ from typing import Any
 from uuid import UUID
 
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from webapp.files.errors import readable_size
 from webapp.runs.models import Attempt, Event, Invocation, Run
-from webapp.runs.reading import NOTES, SIGNS, Note, error_text, in_call_order, moment, note, took
+from webapp.runs.reading import NOTES, SIGNS, Note, error_text, in_call_order, moment, note, pretty, took
+from webapp.runs.values import Stored
 
 _MOST_CALLS = 2000
 _MOST_NOTES = 2000
@@ -27,6 +30,16 @@ def state_mark(state: str) -> SafeString:
 def error_html(error: Any) -> SafeString | str:
     """A recorded failure with all its causes; a dash if there is none."""
     return format_html('<pre class="run-error">{}</pre>', error_text(error)) if error else "–"
+
+
+def value_html(stored: Stored) -> SafeString:
+    """A value as JSON; of one that lies in a file, its size and where to get it."""
+    if not stored.spilled:
+        return format_html("<pre>{}</pre>", pretty(stored.json))
+    if (missing := stored.missing()) is not None:
+        return format_html("<p>{}</p>", missing)
+    address = reverse("admin:files_file_content", args=[stored.json["id"]])
+    return format_html('<a href="{}">{} of JSON</a>', address, readable_size(stored.json["size"]))
 
 
 def notes_html(invocation: Invocation) -> SafeString:

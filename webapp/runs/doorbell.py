@@ -24,6 +24,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 
 from chainlets.runtime import tasks
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.mailbox import EXPIRES_S, mailbox_key
 from chainlets.runtime.tasks import Bell
 from chainlets.runtime.transport import PRIORITIES, list_name
@@ -164,6 +165,10 @@ def _ring(client: redis.Redis, founder: tasks.BellFounder, messages: Sequence[Me
             bells[f"{settings.BROKER_PREFIX}{list_name(message.queue, message.priority)}"].append(
                 founder.message(message)
             )
+    if bells:
+        crash_point("bells.before")
+    if mail:
+        crash_point("mail.before")
     with client.pipeline(transaction=False) as pipe:
         for key, texts in bells.items():
             pipe.lpush(key, *texts)
@@ -171,6 +176,8 @@ def _ring(client: redis.Redis, founder: tasks.BellFounder, messages: Sequence[Me
             pipe.rpush(key, *texts)
             pipe.expire(key, EXPIRES_S)
         pipe.execute()
+    if bells:
+        crash_point("bells.after")
 
 
 doorbell = Doorbell()

@@ -126,7 +126,7 @@ def _fold_invocation(
         _close(call, step, at)
         call.update(state=step, waiting=False, ended_at=at)
     elif step == "failed":
-        _close(call, "failed", at, data.get("error"))
+        _close(call, _ENDED_BY.get(data.get("reason", ""), "failed"), at, data.get("error"))
         final = data.get("retry_in") is None
         call.update(
             {"state": "failed", "waiting": False, "ended_at": at, "error": data.get("error")}

@@ -33,6 +33,10 @@ class AttemptState(models.TextChoices):
     HANDED_BACK = "handed_back"
 
 
+#: What `Invocation.spilled` is the sum of.
+INPUT_SPILLED, RESULT_SPILLED = 1, 2
+
+
 class Reuse(models.TextChoices):
     """What stands in for calls that a run makes for the first time."""
 
@@ -54,7 +58,7 @@ class Run(models.Model):
 
     Attributes:
         input: as submitted, never changed; files are ids.
-        output: the entrypoint's value once it succeeded.
+        output: the entrypoint's value once it succeeded; if it is `output_spilled`, its file's handle.
         progress: the last progress event, {done, total, message}.
         last_seq: number of the newest event; grows by one with each.
         deadline_at: when it fails if it has not ended by then.
@@ -81,6 +85,7 @@ class Run(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     input = models.JSONField()
     output = models.JSONField(null=True, blank=True)
+    output_spilled = models.BooleanField(default=False, db_default=False, editable=False)
     error = models.JSONField(null=True, blank=True)
     progress = models.JSONField(null=True, blank=True)
     warnings = models.JSONField(default=list, blank=True)
@@ -146,6 +151,7 @@ class Invocation(models.Model):
         lease_expires_at: until when `worker` holds it; renewed while it lives.
         available_at: not to be started before.
         rung_at: when a bell was last sent to its queue; none while it is held back, or not due.
+        spilled: which of input and result is only the handle of the file that it lies in; see `values`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -170,6 +176,7 @@ class Invocation(models.Model):
     code = models.CharField(max_length=32, blank=True, default="", db_default="")
     cache_s = models.FloatField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True)
+    spilled = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     error = models.JSONField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -232,11 +239,13 @@ class KeptCall(models.Model):
 
     Attributes:
         id: that the call will have in this run.
+        spilled: `result` is the handle of the file that it lies in.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="kept_calls")
     result = models.JSONField()
+    spilled = models.BooleanField(default=False, db_default=False)
     from_run = models.UUIDField()
     from_invocation = models.UUIDField()
 

@@ -13,6 +13,7 @@ import redis
 from django.db import OperationalError, close_old_connections
 from django.db.models import Min
 
+from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.tasks import Bell
 from webapp.fleet.services import note_lost_workers
 from webapp.runs import clock, pacer, sharing, transitions
@@ -61,9 +62,11 @@ def sweep() -> None:
         with working_on([invocation.id]) as work:
             row = work.call(invocation.id)
             if row is not None and transitions.take_back(work, row):
+                crash_point("take_back.midway")
                 log.warning(
                     "%s was taken back from %s, which shows no sign of life", invocation, invocation.worker
                 )
+        crash_point("take_back.after")
     end_overdue(now)
     note_lost_workers(now=now)
     tell_unserved(now=now)
@@ -87,6 +90,7 @@ def _ring_unanswered(now: datetime) -> None:
         missing[row.queue] -= 1
         changed = Invocation.objects.filter(id=row.id, state=State.QUEUED, rung_at=row.rung_at)
         if changed.update(rung_at=now) == 1:  # otherwise it was claimed, or another reconciler rings it
+            crash_point("reringing.midway")
             bell = Bell(
                 chain=row.run.chain.name,
                 chainlet=row.chainlet,

@@ -15,7 +15,7 @@ from webapp.files.sharing import SharedFiles
 from webapp.runs.accepting import JsonObject, Order, StartedRun, accept
 from webapp.runs.errors import InputInvalid, RunNotRepeatable
 from webapp.runs.keeping import Made, kept
-from webapp.runs.models import OPEN, Invocation, KeptCall, Reuse, Run, State
+from webapp.runs.models import OPEN, RESULT_SPILLED, Invocation, KeptCall, Reuse, Run, State
 
 _ROWS = 500  # written with one statement
 
@@ -103,13 +103,14 @@ def _kept_calls(
 ) -> list[KeptCall]:
     """What stands of the old run, as far as it can still be read."""
     made, results = _made(source)
-    taken: dict[UUID, Any] = {}
+    taken: dict[UUID, tuple[Any, bool]] = {}
     while True:
         standing = kept(made, root=root, again=start, codes=codes)
         gone = set()
         for call in standing.keys() - taken.keys():
             try:
-                taken[call] = files.take(results[call])
+                value, spilled = results[call]
+                taken[call] = files.take(value, spilled=spilled), spilled
             except FileNotFound:
                 gone.add(call)
         if not gone:
@@ -117,12 +118,20 @@ def _kept_calls(
         # It has to run again for its file, but what it called may stand.
         made = [replace(call, finished=False) if call.id in gone else call for call in made]
     return [
-        KeptCall(id=new, run=run, result=taken[old], from_run=source.id, from_invocation=old)
+        KeptCall(
+            id=new,
+            run=run,
+            result=taken[old][0],
+            spilled=taken[old][1],
+            from_run=source.id,
+            from_invocation=old,
+        )
         for old, new in standing.items()
     ]
 
 
-def _made(run: Run) -> tuple[Sequence[Made], Mapping[UUID, Any]]:
+def _made(run: Run) -> tuple[Sequence[Made], Mapping[UUID, tuple[Any, bool]]]:
+    """Its calls, and the results as they stand in the rows, each with whether it was spilled."""
     rows = Invocation.objects.filter(run=run).values_list(
         "id", "parent_id", "chainlet", "input_hash", "occurrence", "code", "state"
     )
@@ -139,4 +148,5 @@ def _made(run: Run) -> tuple[Sequence[Made], Mapping[UUID, Any]]:
         for id, caller, chainlet, digest, occurrence, code, state in rows
     ]
     finished = Invocation.objects.filter(run=run, state=State.SUCCEEDED).exclude(parent=None)
-    return made, dict(finished.values_list("id", "result"))
+    results = finished.values_list("id", "result", "spilled")
+    return made, {id: (result, bool(flags & RESULT_SPILLED)) for id, result, flags in results}

@@ -10,7 +10,7 @@ from django.db.models import Subquery
 
 from webapp.files.errors import FileNotFound
 from webapp.files.sharing import SharedFiles
-from webapp.runs.models import Invocation, KeptCall, Reuse, Run, State
+from webapp.runs.models import RESULT_SPILLED, Invocation, KeptCall, Reuse, Run, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
 
@@ -19,9 +19,10 @@ _known: WeakKeyDictionary[Workset, dict[UUID, KeptCall | None]] = WeakKeyDiction
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """A result, and the call of another run that it came from."""
+    """A result, or its file's handle if it is `spilled`, and the call of another run that it came from."""
 
     result: Any
+    spilled: bool
     run: UUID
     invocation: UUID
 
@@ -41,6 +42,8 @@ def taken_over(work: Workset, row: CallRow) -> bool:
     row.change(
         state=State.SUCCEEDED, result=as_text(found.result), ended_at=work.now, rung_at=None, cache_s=None
     )
+    if found.spilled:
+        row.change(spilled=row.spilled | RESULT_SPILLED)
     source = {"run": str(found.run), "call": str(found.invocation)}
     work.event(row.run_id, "invocation.kept", source, invocation=row.id)
     work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
@@ -57,7 +60,9 @@ def _kept(work: Workset, row: CallRow) -> Earlier | None:
     found = known[row.id]
     if found is None or found.run_id != row.run_id:
         return None
-    return Earlier(result=found.result, run=found.from_run, invocation=found.from_invocation)
+    return Earlier(
+        result=found.result, spilled=found.spilled, run=found.from_run, invocation=found.from_invocation
+    )
 
 
 def _cached(work: Workset, row: CallRow) -> Earlier | None:
@@ -73,15 +78,18 @@ def _cached(work: Workset, row: CallRow) -> Earlier | None:
         ended_at__gt=work.now - timedelta(seconds=row.cache_s),
         run__owner_id=Subquery(owner),
     )
-    found = done.order_by("-ended_at").values_list("result", "run_id", "id", "run__owner_id").first()
+    found = (
+        done.order_by("-ended_at").values_list("result", "spilled", "run_id", "id", "run__owner_id").first()
+    )
     if found is None:
         return None
-    result, run_id, invocation_id, owner_id = found
+    result, flags, run_id, invocation_id, owner_id = found
+    spilled = bool(flags & RESULT_SPILLED)
     files = SharedFiles(owner_id=owner_id, run_id=row.run_id)
     try:
-        result = files.take(result)
+        result = files.take(result, spilled=spilled)
         files.record()
     except FileNotFound:
         files.discard()
         return None
-    return Earlier(result=result, run=run_id, invocation=invocation_id)
+    return Earlier(result=result, spilled=spilled, run=run_id, invocation=invocation_id)

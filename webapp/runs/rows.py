@@ -54,6 +54,7 @@ class CallRow:
     Attributes:
         input: JSON text; read only while it is queued, for whoever claims it.
         result: JSON text; read only once it succeeded.
+        spilled: as in `Invocation`.
         error: JSON text; read only once it failed or was cancelled.
         caller_worker: the worker that holds its caller.
         new: it is not in the database yet.
@@ -86,6 +87,7 @@ class CallRow:
     occurrence: int = 0
     code: str = ""
     cache_s: float | None = None
+    spilled: int = 0
     input: str | None = None
     result: str | None = None
     error: str | None = None

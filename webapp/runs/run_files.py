@@ -8,7 +8,7 @@ from django.db import connection
 
 import chainlets
 from webapp.files.errors import FileNotFound
-from webapp.files.services import as_handle, local_path, store_local
+from webapp.files.services import as_handle, local_path, put_value, store_local
 from webapp.runs.models import Run
 
 # Django refuses database work on a thread that runs an event loop, and chainlets do run on one.
@@ -35,6 +35,10 @@ class RunFiles:
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> chainlets.File:
         """Move a file into the store, as the run's own."""
         return _threads.submit(self._add, path, name, media_type, keep).result()
+
+    def put_bytes(self, data: bytes, *, name: str, media_type: str) -> chainlets.File:
+        """Put a value into the store; its file is recorded with the row that names it."""
+        return put_value(data, name=name, media_type=media_type)
 
     def _add(self, path: Path, name: str, media_type: str, keep: bool) -> chainlets.File:  # noqa: FBT001 (from `add` only)
         try:

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from chainlets.runtime.crash_points import crash_point
 from webapp.accounts.models import ApiKey
 from webapp.catalog.services import current_catalog
 from webapp.files.models import File as StoredFile
@@ -80,6 +81,7 @@ def cancel_run(*, run: Run, by: str) -> Run:
         row.change(state=State.CANCELLED, ended_at=work.now)
         transitions.cancel_tree(work, [root] if root is not None else [])
         work.event(run.id, "run.cancelled", {"by": by})
+        crash_point("cancel.midway")
     run.refresh_from_db()
     return run
 

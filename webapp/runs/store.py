@@ -12,10 +12,10 @@ from chainlets.errors import StoreUnavailable
 from chainlets.failure import Failure
 from chainlets.runtime import store as engine
 from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
-from webapp.files.services import delete_scratch
+from webapp.files.services import delete_scratch, record_value
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
 from webapp.runs import columns, sharing, transitions
-from webapp.runs.models import Event, Invocation, State
+from webapp.runs.models import INPUT_SPILLED, RESULT_SPILLED, Event, Invocation, State
 from webapp.runs.reuse import taken_over
 from webapp.runs.rows import CallRow, as_text, from_text
 from webapp.runs.workset import Workset, read_calls, working_on
@@ -59,6 +59,7 @@ class DatabaseRunStore:
             chainlet=row.chainlet,
             input=from_text(row.input),
             timeout_s=row.timeout_s,
+            input_spilled=bool(row.spilled & INPUT_SPILLED),
         )
 
     def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
@@ -70,6 +71,8 @@ class DatabaseRunStore:
         row = work.call(call.id)
         if row is None:
             row = work.add(_new_row(work, caller, call))
+            if call.input_spilled:
+                _record(work, row, call.input)
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
             work.event(row.run_id, "invocation.queued", data, invocation=row.id)
             if not taken_over(work, row):
@@ -103,7 +106,7 @@ class DatabaseRunStore:
         work.load(ids)
         return [_outcome(row) for id in ids if (row := work.call(id)) is not None]
 
-    def succeed(self, *, fence: Fence, result: Any, called: bool = True) -> bool:
+    def succeed(self, *, fence: Fence, result: Any, called: bool = True, spilled: bool = False) -> bool:
         """Record a result once."""
         work = _current()
         row = transitions.owned(work, fence)
@@ -111,7 +114,9 @@ class DatabaseRunStore:
             # We were cut off and a newer attempt has the work, or it was cancelled. The newer
             # answer counts; ours came from the same input, so nothing is lost.
             return False
-        if transitions.succeed(work, row, result, called=called):
+        if spilled:
+            _record(work, row, result)
+        if transitions.succeed(work, row, result, called=called, spilled=spilled):
             work.write()
             delete_scratch(run_id=row.run_id)
         return True
@@ -241,11 +246,16 @@ def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
         occurrence=call.occurrence,
         code=call.code,
         cache_s=call.cache_s,
+        spilled=INPUT_SPILLED if call.input_spilled else 0,
         caller_round=caller.round,
         caller_worker=caller.worker,
         available_at=work.moment(),
         created_at=work.now,
     )
+
+
+def _record(work: Workset, row: CallRow, handle: Mapping[str, Any]) -> None:
+    record_value(handle, run_id=row.run_id, owner_id=work.run(row.run_id).owner_id)
 
 
 def _output(event: Event) -> Output:
@@ -255,4 +265,10 @@ def _output(event: Event) -> Output:
 
 def _outcome(row: CallRow) -> Outcome:
     failure = Failure.model_validate(from_text(row.error)) if row.error else None
-    return Outcome(id=row.id, state=engine.State(row.state), result=from_text(row.result), failure=failure)
+    return Outcome(
+        id=row.id,
+        state=engine.State(row.state),
+        result=from_text(row.result),
+        failure=failure,
+        spilled=bool(row.spilled & RESULT_SPILLED),
+    )

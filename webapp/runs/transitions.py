@@ -14,12 +14,12 @@ from chainlets.retrying import GiveUp, after_failure
 from chainlets.runtime.store import Fence, WorkerIdentity
 from chainlets.runtime.transitions import after_death
 from webapp.runs import limits, pacing, sharing
-from webapp.runs.models import OPEN, AttemptState, State
+from webapp.runs.models import OPEN, RESULT_SPILLED, AttemptState, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
 
 #: How long a worker holds an invocation without a sign of life.
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=8)
 
 
 def owned(work: Workset, fence: Fence) -> CallRow | None:
@@ -63,16 +63,21 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     return True
 
 
-def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True) -> bool:
-    """Record a result; whether the run ended with it. `called`: it may have called others."""
+def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True, spilled: bool = False) -> bool:
+    """Record a result, or its file's handle; whether the run ended with it. `called`: it may have called others."""
     text = as_text(result)
     row.change(state=State.SUCCEEDED, result=text, **_ended(work))
+    if spilled:
+        row.change(spilled=row.spilled | RESULT_SPILLED)
     work.end_attempt(row, AttemptState.SUCCEEDED)
     work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
     _settle(work, row, called=called)
     if row.parent_id is not None:
         return False
-    work.run(row.run_id).change(state=State.SUCCEEDED, output=text, ended_at=work.now)
+    run = work.run(row.run_id)
+    run.change(state=State.SUCCEEDED, output=text, ended_at=work.now)
+    if spilled:
+        run.change(output_spilled=True)
     work.event(row.run_id, "run.succeeded")
     return True
 
@@ -118,7 +123,7 @@ def take_back(work: Workset, row: CallRow) -> bool:
         f"at fault, or the machine may be short of memory: see the workers' logs.",
     )
     work.end_attempt(row, AttemptState.LOST, error=as_text(failure))
-    _give_up(work, row, failure)
+    _give_up(work, row, failure, reason="worker_lost")
     return True
 
 
@@ -134,6 +139,7 @@ def overrun(work: Workset, root: CallRow, message: str) -> None:
 def requeue_ended(work: Workset, row: CallRow, **changes: Any) -> None:
     """Queue a failed or cancelled invocation again, with its tries given back."""
     _queue(work, row, failures=0, deaths=0, ended_at=None, error=None, round=row.round + 1, **changes)
+    work.opened(row)
     data = {"attempt": row.attempt, "reason": "resumed"}
     work.event(row.run_id, "invocation.requeued", data, invocation=row.id)
 
@@ -189,10 +195,10 @@ def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = Tr
         sharing.hold(work, row)
 
 
-def _give_up(work: Workset, row: CallRow, error: dict[str, Any]) -> None:
+def _give_up(work: Workset, row: CallRow, error: dict[str, Any], **why: str) -> None:
     text = as_text(error)
     row.change(state=State.FAILED, error=text, **_ended(work))
-    data = {"attempt": row.attempt, "error": error, "retry_in": None}
+    data = {"attempt": row.attempt, "error": error, "retry_in": None, **why}
     work.event(row.run_id, "invocation.failed", data, invocation=row.id)
     _settle(work, row)
     if row.parent_id is None:

@@ -25,7 +25,7 @@ from webapp.runs.rows import AttemptRow, CallRow, PaceRow, RunRow, as_text, from
 _CORE = (
     "id", "run_id", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
     "round", "caller_round", "max_attempts", "timeout_s", "fleet_limit", "rate_limit", "worker", "lease_expires_at",
-    "available_at", "rung_at", "started_at",
+    "available_at", "rung_at", "started_at", "spilled",
 )  # fmt: skip
 _TEXTS = (
     "CASE WHEN self.state = 'queued' THEN CAST(self.input AS text) END",
@@ -41,7 +41,7 @@ _NEW_CALL = (
     "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
     "caller_round", "max_attempts", "timeout_s", "fleet_limit", "rate_limit", "worker", "lease_expires_at", "available_at",
     "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "code", "cache_s", "result",
-    "error",
+    "error", "spilled",
 )  # fmt: skip
 _NEW_ATTEMPT = ("invocation", "number", "worker", "hardware", "state", "started_at", "ended_at", "error")
 _NEW_EVENT = ("run", "seq", "at", "type", "invocation_id", "data")
@@ -152,8 +152,8 @@ class Workset:
             asked = [*dict.fromkeys([*asked, id])]
             self._children.update({other: [] for other in asked})
             for row in self._calls.values():
-                if row is not None and row.new and row.parent_id in self._children:
-                    self._children[row.parent_id].append(row.id)
+                if row is not None and row.state in OPEN:  # the database may not know it yet
+                    self.opened(row)
             open_calls = Invocation.objects.filter(parent_id__in=asked, state__in=OPEN).order_by("created_at")
             for parent, child in open_calls.values_list("parent_id", "id"):
                 self._children[parent].append(child)
@@ -166,9 +166,13 @@ class Workset:
         row.new = True
         self._calls[row.id] = row
         self._children[row.id] = []
+        self.opened(row)
+        return row
+
+    def opened(self, row: CallRow) -> None:
+        """An invocation is new, or open again: its caller must find it when it ends."""
         if row.parent_id in self._children:
             self._children[row.parent_id].append(row.id)
-        return row
 
     def begin_attempt(self, row: CallRow, *, worker: str, hardware: str) -> None:
         """A worker has taken an invocation."""

@@ -204,7 +204,8 @@ function invocationChange(
         attempts: close(before.attempts, "succeeded", at, null),
       };
     case "invocation.failed": {
-      const attempts = close(before.attempts, "failed", at, error);
+      const end = data.reason === "worker_lost" ? "lost" : "failed";
+      const attempts = close(before.attempts, end, at, error);
       if (typeof data.retry_in === "number") return { ...again, attempts };
       return { ...over, state: "failed", error, attempts };
     }

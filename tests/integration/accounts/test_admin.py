@@ -1,6 +1,7 @@
 """The admin: an operator reads a run down to each attempt, and can cancel and resume it."""
 
 import re
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,10 +11,11 @@ from django.utils import timezone
 from tests.integration.web import add_events, make_run, wav
 from webapp.accounts.models import ApiKey
 from webapp.accounts.services import recognise_key
+from webapp.files.local import remove
 from webapp.files.models import File
-from webapp.files.services import store_upload
+from webapp.files.services import put_value, record_value, store_upload
 from webapp.fleet.models import Worker
-from webapp.runs.models import Attempt, Event, Invocation
+from webapp.runs.models import Attempt, Event, Invocation, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +210,30 @@ def test_every_admin_page_opens_and_runs_no_inline_code(operator, run, alice, fi
         assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/json\")", text), address
         assert "<style" not in text, address
         assert not re.search(r"<[^>]+\s(on\w+|style)=", text), address
+
+
+def test_a_value_that_lies_in_a_file_is_shown_by_its_size_with_a_link(operator, alice, run, files_dir):
+    file = put_value(b'"' + b"x" * 2_999_998 + b'"', name="result of Whisper.json", media_type="a/b")
+    handle = file.model_dump(mode="json")
+    record_value(handle, run_id=run.id, owner_id=alice.pk)
+    child = run.invocations.get(chainlet="Whisper")
+    Invocation.objects.filter(id=child.id).update(state="succeeded", result=handle, spilled=2)
+    Run.objects.filter(id=run.id).update(output=handle, output_spilled=True)
+
+    address = f"/admin/files/file/{file.id}/content/"
+    for shown in (f"/admin/runs/invocation/{child.id}/change/", f"/admin/runs/run/{run.id}/change/"):
+        text = page(operator, shown)
+        assert f'<a href="{address}">2.9 MiB of JSON</a>' in text
+        assert "xxxx" not in text
+    assert page(operator, f"/admin/runs/invocation/{child.id}/change/").count("of JSON") == 1
+    response = operator.get(address)
+    assert sum(map(len, response.streaming_content)) == 3_000_000
+    assert Client().get(address).status_code == 302
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    client = Client()
+    client.force_login(clerk)
+    assert client.get(address).status_code == 403
+
+    remove(file_id=UUID(file.id))
+    assert "lay in a file, and the file is gone" in page(operator, f"/admin/runs/run/{run.id}/change/")
+    assert operator.get(address).status_code == 404

@@ -26,7 +26,7 @@ def test_a_run_is_accepted_and_shown(api, alice):
     assert set(run) == {
         *("id", "chain", "version", "state", "title", "input", "output", "error", "progress", "warnings"),
         *("waiting_for", "last_seq", "created_at", "started_at", "ended_at", "deadline_at", "priority"),
-        *("rerun_of", "url", "files"),
+        *("missing", "rerun_of", "url", "files"),
     }
     assert (run["chain"], run["version"], run["state"], run["title"]) == ("hello", 1, "queued", "greet")
     assert run["input"] == HELLO["input"]

@@ -224,3 +224,18 @@ def test_a_limit_counts_neither_other_chainlets_nor_other_chains(house, request)
         house.do("open_call", parent=parent.fence, call=call)
 
     assert all(house.claim(call.id) is not None for _, call in calls)
+
+
+def test_a_call_made_again_is_cancelled_with_a_caller_that_ends_in_the_same_transaction(house):
+    root = house.running_root()
+    call = new_call()
+    house.do("open_call", parent=root.fence, call=call)
+    house.do("cancel_call", parent=root.fence, invocation_id=call.id)
+    beside = house.running_call(root.fence)
+
+    with house.store.atomic([root.fence.invocation_id, call.id, beside.fence.invocation_id]):
+        house.store.succeed(fence=beside.fence, result=1)  # makes a store ask what is open below each of them
+        house.store.open_call(parent=root.fence, call=call)
+        house.store.succeed(fence=root.fence, result=2)
+
+    assert states(house, call.id, root.fence.invocation_id) == ["cancelled", "succeeded"]

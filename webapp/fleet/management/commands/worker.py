@@ -23,6 +23,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--concurrency", type=int, default=1, help="calls that execute at a time")
         parser.add_argument("--name", default="worker", help="the worker's place on this machine")
+        parser.add_argument(
+            "--soft-time-limit",
+            type=float,
+            help="seconds after which a call that holds a slot is told to stop",
+        )
+        parser.add_argument(
+            "--time-limit", type=float, help="seconds after which a call that holds a slot has failed"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Start Celery's worker on our pool; never returns."""
@@ -66,7 +74,8 @@ class Command(BaseCommand):
             ],
             without_gossip=True,
             without_mingle=True,
-            without_heartbeat=True,
+            soft_time_limit=options["soft_time_limit"],
+            time_limit=options["time_limit"],
             loglevel="WARNING",
             quiet=True,
         )

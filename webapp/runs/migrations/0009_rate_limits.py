@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("catalog", "0001_initial"),
-        ("runs", "0007_unserved"),
+        ("runs", "0008_spilled"),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_limits"),
         ("catalog", "0001_initial"),
-        ("runs", "0008_rate_limits"),
+        ("runs", "0009_rate_limits"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
