@@ -19,6 +19,9 @@ from chainlets.runtime.replicas import Slots
 
 #: Seconds that a bell waits before it is given to others who may be idle.
 MOMENT_S = 0.1
+#: Seconds that those wait that are the next in turn. The broker gives a bell to the worker that has asked
+#: for the longest time, and each asks anew every second: what is put back late comes back to its sender.
+NEXT_S = 0.25
 #: Seconds that a bell waits at most.
 LONGEST_S = 1.0
 
@@ -32,7 +35,9 @@ def may_stay(*, waited_s: float, ahead: int, slots: int, crowded: bool) -> bool:
         slots: calls that the replica executes at a time.
         crowded: the worker holds as many bells as it may.
     """
-    return waited_s < (LONGEST_S if crowded or ahead < slots else MOMENT_S)
+    if crowded:
+        return waited_s < LONGEST_S
+    return waited_s < (NEXT_S if ahead < slots else MOMENT_S)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from chainlets.runtime.replicas import Slots
-from chainlets.runtime.waiting_room import LONGEST_S, MOMENT_S, Waiting, WaitingRoom, may_stay
+from chainlets.runtime.waiting_room import LONGEST_S, MOMENT_S, NEXT_S, Waiting, WaitingRoom, may_stay
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,8 @@ from chainlets.runtime.waiting_room import LONGEST_S, MOMENT_S, Waiting, Waiting
         (MOMENT_S, 1, False, True),
         (MOMENT_S, 2, False, False),  # others may be idle
         (MOMENT_S, 2, True, True),  # there is more in the queue, so they are not
-        (LONGEST_S, 0, False, False),
+        (NEXT_S, 0, False, False),
+        (NEXT_S, 0, True, True),
         (LONGEST_S, 2, True, False),
     ],
 )
