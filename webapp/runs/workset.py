@@ -109,7 +109,8 @@ class Workset:
 
     def call(self, id: UUID) -> CallRow | None:
         """An invocation; None if there is none."""
-        self.load([id])
+        if id not in self._calls:
+            self.load([id])
         return self._calls[id]
 
     def queued(self) -> list[CallRow]:
@@ -122,7 +123,8 @@ class Workset:
 
     def find_run(self, id: UUID) -> RunRow | None:
         """A run; None if it was deleted."""
-        self.take_runs([id])
+        if id not in self._runs:
+            self.take_runs([id])
         return self._runs[id]
 
     def root_of(self, run_id: UUID) -> CallRow | None:
