@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from chainlets.config_value import ConfigValue
 from chainlets.errors import ChainsUsageError
 from chainlets.paths import AbsPath
+from chainlets.rates import read_rate
 from chainlets.truss_config import (
     Accelerator,
     ExternalDataItem,
@@ -217,7 +218,7 @@ class Assets(ConfigValue):
 
 
 class ChainletOptions(ConfigValue):
-    """Rarely needed switches, as in truss_chains, and two of ours.
+    """Rarely needed switches, as in truss_chains, and three of ours.
 
     Attributes:
         enable_b10_tracing, health_checks, metadata: accepted for sources written for truss_chains;
@@ -229,6 +230,8 @@ class ChainletOptions(ConfigValue):
             ping times of a websocket have no effect here.
         fleet_concurrency_limit: calls of this chainlet that all workers together have under way;
             more stay queued. No limit by default.
+        fleet_rate_limit: how many calls of this chainlet all workers together start in a time, such as
+            "10/s", "100/m", "5000/h" or "20000/d"; more stay queued. Each attempt counts. No limit by default.
         cache_s: seconds for which the result of a call may serve other runs of the same user, that
             call this chainlet with the same input. Not at all by default.
     """
@@ -241,7 +244,17 @@ class ChainletOptions(ConfigValue):
     streaming_read_timeout: Annotated[int, Field(ge=1)] = 60
     transport: HTTPOptions | WebsocketOptions | GRPCOptions | None = None
     fleet_concurrency_limit: Annotated[int, Field(ge=1)] | None = None
+    fleet_rate_limit: str | None = None
     cache_s: Annotated[float, Field(gt=0)] | None = None
+
+    @classmethod
+    def _refuse(cls, given: Mapping[str, Any]) -> None:
+        rate = given.get("fleet_rate_limit")
+        if isinstance(rate, str):
+            try:
+                read_rate(rate)
+            except ValueError as error:
+                raise ValueError(f"fleet_rate_limit: {error}") from None
 
 
 class RemoteConfig(ConfigValue):

@@ -4,7 +4,7 @@ WebappError                 .status .code .detail .errors
 ├─ NotFound                 404, also for what belongs to somebody else
 ├─ files.errors.FileRejected and others
 ├─ accounts.errors.LoginRefused and others
-└─ runs.errors: unknown chains, unfit input, runs in the wrong state
+└─ runs.errors: unknown chains, unfit input, runs in the wrong state, limits
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,6 +32,10 @@ MODEL_QUEUES = env.text("MODEL_QUEUES")  # empty: by the GPUs that are there; wi
 REDIS_URL = re.sub(r"^redis\+socket://", "unix://", env.secret("REDIS_URL") or "redis://127.0.0.1:6379/0")
 BROKER_PREFIX = "chainlets."  # before the name of every queue in the broker
 MAX_UPLOAD_BYTES = env.number("MAX_UPLOAD_BYTES", 4 * 1024**3, minimum=1)
+# What may be under way; 0 means as many as there are.
+MAX_OPEN_RUNS_PER_USER = env.number("MAX_OPEN_RUNS_PER_USER", 1000)
+RUNS_PER_MINUTE_PER_USER = env.number("RUNS_PER_MINUTE_PER_USER", 0)
+MAX_QUEUED_CALLS = env.number("MAX_QUEUED_CALLS", 200_000)
 # A call's input or result with more bytes of JSON lies in a file and not in its row; with more than the second, it is refused.
 VALUE_INLINE_BYTES = env.number("VALUE_INLINE_BYTES", 256 * 1024, minimum=1)
 VALUE_MAX_BYTES = env.number("VALUE_MAX_BYTES", 64 * 1024**2, minimum=1)

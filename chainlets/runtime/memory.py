@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 from chainlets.failure import Failure
 from chainlets.retrying import Retry, after_failure
+from chainlets.runtime.memory_pacing import Later, Pacing
 from chainlets.runtime.memory_rows import Event, Row, Transaction, kind_of
 from chainlets.runtime.store import (
     Claim,
@@ -31,7 +32,6 @@ from chainlets.runtime.store import (
 
 Ring = Callable[[Row], None]
 Wake = Callable[[UUID], None]
-Later = Callable[[float, Callable[[], None]], None]
 
 
 def _later(delay_s: float, call: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ class MemoryRunStore:
     Args:
         ring: called for each invocation that is ready to be served, outside any transaction.
         wake: called with the id of an invocation whose caller, or holder, should look again.
-        clock: seconds that only grow; what a retry's pause is measured by.
+        clock: seconds that only grow; what a retry's pause and a rate are measured by.
         later: calls something after so many seconds of that clock.
     """
 
@@ -66,6 +66,7 @@ class MemoryRunStore:
         self._later = later
         self._lock = threading.RLock()
         self._transaction: Transaction | None = None
+        self._pacing = Pacing(ring=self._ring_for, clock=clock, later=later)
 
     def start_run(self, call: NewCall) -> UUID:
         """Accept a run with this root invocation; its bell rings."""
@@ -100,6 +101,8 @@ class MemoryRunStore:
             return None
         if row.call.fleet_limit is not None and self._under_way(row.call) >= row.call.fleet_limit:
             return None  # rung again when one of its kind ends
+        if not self._pacing.may_start(row):
+            return None  # rung again when there is room
         row.state, row.attempt, row.worker = State.RUNNING, row.attempt + 1, worker.name
         self._event("invocation.started", invocation_id, {"attempt": row.attempt, "worker": worker.name})
         return Claim(
@@ -299,6 +302,11 @@ class MemoryRunStore:
 
     def _ring(self, row: Row) -> None:
         self._tell(lambda: self.ring(row))
+
+    def _ring_for(self, rows: Collection[Row]) -> None:
+        for row in rows:
+            if row.state is State.QUEUED:
+                self.ring(row)
 
     def _ring_later(self, row: Row, delay_s: float) -> None:
         def ring() -> None:

@@ -66,6 +66,7 @@ class NewCall:
 
     Attributes:
         fleet_limit: calls of this chainlet that all workers together may have under way, if limited.
+        rate_limit: how many attempts all workers together may start in a time, if limited; as `10/s`.
         code: digest of the chainlet's code; empty if it is not known.
         cache_s: seconds for which its result may serve other runs of the same owner, if it may.
         input_spilled: `input` is the handle of the file that it lies in; recording the call records the file.
@@ -81,6 +82,7 @@ class NewCall:
     max_attempts: int
     timeout_s: float | None
     fleet_limit: int | None = None
+    rate_limit: str | None = None
     code: str = ""
     cache_s: float | None = None
     input_spilled: bool = False

@@ -82,6 +82,7 @@ class _Stub:
         options = target.cls.remote_config.options
         self._read_timeout_s = float(options.streaming_read_timeout)
         self._fleet_limit = options.fleet_concurrency_limit
+        self._rate_limit = options.fleet_rate_limit
         self._cache_s = options.cache_s
         self._code = chain.codes.get(target.name, "")
 
@@ -117,6 +118,7 @@ class _Stub:
             max_attempts=max(self._options.retries, 1),
             timeout_s=self._options.timeout_sec,
             fleet_limit=self._fleet_limit,
+            rate_limit=self._rate_limit,
             code=self._code,
             cache_s=self._cache_s,
         )

@@ -94,3 +94,31 @@ def test_a_server_that_is_away_is_told_and_the_list_comes_back(page, console, fi
     page.get_by_role("button", name="Try again").click()
     expect(link).to_be_visible()
     console.clear()
+
+
+def test_who_has_started_too_many_runs_is_told_and_may_try_again_later(
+    page, open_page, recording, console, stack
+):
+    operator = open_page()
+
+    def allow(runs_per_minute):
+        operator.goto("/admin/accounts/allowance/")
+        operator.get_by_role("link", name="admin", exact=True).last.click()
+        operator.get_by_label("Runs per minute").fill(runs_per_minute)
+        operator.get_by_role("button", name="Save", exact=True).click()
+        expect(operator.get_by_text("was changed successfully")).to_be_visible()
+
+    stack.start_run("hello", names=[])
+    allow("1")
+    stack.start_run("hello", names=[])
+    page.goto("/")
+    choose(page, recording(0.3))
+    upload = page.get_by_role("region", name="Uploads").get_by_role("listitem")
+    expect(upload.get_by_role("alert")).to_contain_text(
+        "The user admin may start 1 run in a minute, and has."
+    )
+    allow("")
+    console.clear()  # the 429
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("region", name="Uploads")).to_be_hidden()
+    expect(page.get_by_role("link", name="0.3 minutes of Kennedy").first).to_be_visible()

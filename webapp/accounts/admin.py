@@ -1,4 +1,4 @@
-"""API keys for operators: made here, shown once, then only revoked."""
+"""API keys for operators: made here, shown once, then only revoked. And what users may start."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,15 +7,17 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from webapp.accounts.models import ApiKey
+from webapp.accounts.models import Allowance, ApiKey
 from webapp.accounts.services import create_key, revoke_key
 
 if TYPE_CHECKING:
     KeyAdmin = admin.ModelAdmin[ApiKey]
     KeyForm = ModelForm[ApiKey]
+    Allowances = admin.ModelAdmin[Allowance]
 else:
     KeyAdmin = admin.ModelAdmin
     KeyForm = ModelForm
+    Allowances = admin.ModelAdmin
 
 
 @admin.register(ApiKey)
@@ -29,16 +31,22 @@ class ApiKeyAdmin(KeyAdmin):
     readonly_fields = ["prefix", "created_at", "last_used_at", "revoked_at"]
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:  # noqa: ARG002
-        """A new key needs a user, a name and perhaps an end; the rest follows."""
-        wanted = ["user", "name", "expires_at"]
+        """A new key needs a user, a name and perhaps an end and limits; the rest follows."""
+        wanted = ["user", "name", "expires_at", "max_open_runs", "runs_per_minute"]
         return wanted if obj is None else [*wanted, *self.readonly_fields]
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: KeyForm, change: bool) -> None:  # noqa: FBT001
-        """Make the key and show it, or save a changed name or end."""
+        """Make the key and show it, or save what was changed of it."""
         if change:
             super().save_model(request, obj, form, change)
             return
-        made = create_key(user=obj.user, name=obj.name, expires_at=obj.expires_at)
+        made = create_key(
+            user=obj.user,
+            name=obj.name,
+            expires_at=obj.expires_at,
+            max_open_runs=obj.max_open_runs,
+            runs_per_minute=obj.runs_per_minute,
+        )
         obj.__dict__.update({k: v for k, v in made.record.__dict__.items() if k != "_state"})
         obj._state.adding = False  # noqa: SLF001 (the service has saved the row)
         messages.warning(request, f"This key is shown only now. Copy it: {made.key}")
@@ -57,3 +65,12 @@ class ApiKeyAdmin(KeyAdmin):
         for key in keys:
             revoke_key(record=key)
         messages.success(request, f"Revoked: {len(keys)}.")
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(Allowances):
+    """Users who may start more or fewer runs than the settings say."""
+
+    list_display = ["user", "max_open_runs", "runs_per_minute"]
+    search_fields = ["user__username"]
+    fields = ["user", "max_open_runs", "runs_per_minute"]

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model, login
@@ -39,10 +39,33 @@ class FirstLogin:
     key: str | None  # None: it is what ADMIN_API_KEY says
 
 
-def create_key(*, user: User, name: str, expires_at: datetime | None = None) -> NewKey:
-    """Make a key. Its text is in the answer and nowhere else."""
+def create_key(
+    *,
+    user: User,
+    name: str,
+    expires_at: datetime | None = None,
+    max_open_runs: int | None = None,
+    runs_per_minute: int | None = None,
+) -> NewKey:
+    """Make a key. Its text is in the answer and nowhere else.
+
+    Args:
+        user: whose it is.
+        name: for people.
+        expires_at: when it ends.
+        max_open_runs: runs that it has started and that have not ended; no limit by default.
+        runs_per_minute: runs that it may start in a minute; no limit by default.
+    """
     key = new_key()
-    return NewKey(key=key, record=_keep(user=user, name=name, key=key, expires_at=expires_at))
+    record = _keep(
+        user=user,
+        name=name,
+        key=key,
+        expires_at=expires_at,
+        max_open_runs=max_open_runs,
+        runs_per_minute=runs_per_minute,
+    )
+    return NewKey(key=key, record=record)
 
 
 def revoke_key(*, record: ApiKey) -> None:
@@ -113,11 +136,9 @@ def _know_environment_key(admin: User, key: str) -> None:
     forerunners = ApiKey.objects.filter(user=admin, name=ENVIRONMENT_KEY, revoked_at=None)
     forerunners.exclude(prefix=parts.prefix, hash=parts.hash).update(revoked_at=timezone.now())
     if not ApiKey.objects.filter(prefix=parts.prefix).exists():
-        _keep(user=admin, name=ENVIRONMENT_KEY, key=key, expires_at=None)
+        _keep(user=admin, name=ENVIRONMENT_KEY, key=key)
 
 
-def _keep(*, user: User, name: str, key: str, expires_at: datetime | None) -> ApiKey:
+def _keep(*, user: User, name: str, key: str, **more: Any) -> ApiKey:
     parts = parts_of(key, pepper=settings.SECRET_KEY)
-    return ApiKey.objects.create(
-        user=user, name=name, prefix=parts.prefix, hash=parts.hash, expires_at=expires_at
-    )
+    return ApiKey.objects.create(user=user, name=name, prefix=parts.prefix, hash=parts.hash, **more)

@@ -6,10 +6,16 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
+from webapp.accounts.models import ApiKey
 from webapp.errors import NotFound
 from webapp.files.errors import FileNotFound
 from webapp.files.models import File
 from webapp.runs.models import Run
+
+
+def key_of(request: Request) -> ApiKey | None:
+    """The API key that asks; None for a browser."""
+    return request.auth if isinstance(request.auth, ApiKey) else None
 
 
 def user_of(request: Request) -> User:

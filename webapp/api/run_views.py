@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from webapp.api.access import run_of, run_to_repeat, runs_of, user_of
+from webapp.api.access import key_of, run_of, run_to_repeat, runs_of, user_of
 from webapp.api.json_values import check_storable
 from webapp.api.pagination import NewestFirst, OldestFirst
 from webapp.api.present import calls, one_run, some_runs
 from webapp.api.shapes import (
+    NOT_NOW,
     STATES,
     EventsShape,
     InvocationShape,
@@ -65,7 +66,7 @@ class Runs(APIView):
         operation_id="runs_create",
         request=NewRunShape,
         parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
-        responses={202: RunShape, 200: RunShape},
+        responses={202: RunShape, 200: RunShape, **NOT_NOW},
     )
     def post(self, request: Request) -> Response:
         """Start a run. The same Idempotency-Key with the same body gives the first run again."""
@@ -73,7 +74,10 @@ class Runs(APIView):
         form.is_valid(raise_exception=True)
         check_storable(form.validated_data["input"])
         started = start_run(
-            user=user_of(request), idempotency_key=_idempotency_key(request), **form.validated_data
+            user=user_of(request),
+            key=key_of(request),
+            idempotency_key=_idempotency_key(request),
+            **form.validated_data,
         )
         return _accepted(started)
 
@@ -148,7 +152,9 @@ class CancelRun(APIView):
 class ResumeRun(APIView):
     """Resumes a run."""
 
-    @extend_schema(operation_id="runs_resume", request=ResumeShape, responses={202: RunShape})
+    @extend_schema(
+        operation_id="runs_resume", request=ResumeShape, responses={202: RunShape, 429: NOT_NOW[429]}
+    )
     def post(self, request: Request, run_id: UUID) -> Response:
         """Go on where it stopped; finished calls are kept."""
         run = run_of(request, run_id)
@@ -165,7 +171,7 @@ class RerunRun(APIView):
         operation_id="runs_rerun",
         request=RerunShape,
         parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
-        responses={202: RunShape, 200: RunShape},
+        responses={202: RunShape, 200: RunShape, **NOT_NOW},
     )
     def post(self, request: Request, run_id: UUID) -> Response:
         """Start a new run of the chain as it is now, with the same input or another.
@@ -177,7 +183,11 @@ class RerunRun(APIView):
         form = RerunShape(data=request.data)
         form.is_valid(raise_exception=True)
         check_storable(form.validated_data["input"])
-        key = _idempotency_key(request)
-        return _accepted(
-            rerun(run=run, by=user_of(request).username, idempotency_key=key, **form.validated_data)
+        started = rerun(
+            run=run,
+            by=user_of(request).username,
+            key=key_of(request),
+            idempotency_key=_idempotency_key(request),
+            **form.validated_data,
         )
+        return _accepted(started)

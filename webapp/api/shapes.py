@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiResponse, extend_schema_field
 from rest_framework import serializers
 
 from webapp.files.models import File
@@ -28,6 +28,21 @@ class ProblemShape(serializers.Serializer[Any]):
     errors = serializers.DictField(  # type: ignore[assignment]  # the problem's own word
         child=serializers.ListField(child=serializers.CharField())
     )
+
+
+#: How the schema tells that a run may be refused for now.
+NOT_NOW = {
+    429: OpenApiResponse(
+        ProblemShape,
+        "The user or the key has too many open runs (`too_many_open_runs`), or has started too many in a minute "
+        "(`too_many_runs_per_minute`). Nothing was stored. `Retry-After` says after how many seconds to try again.",
+    ),
+    503: OpenApiResponse(
+        ProblemShape,
+        "Too many calls are queued (`system_busy`), or the database does not answer (`unavailable`). Nothing was "
+        "stored. `Retry-After` says after how many seconds to try again.",
+    ),
+}
 
 
 class FileShape(serializers.ModelSerializer[File]):

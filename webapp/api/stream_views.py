@@ -14,9 +14,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chainlets.endpoint import Piece, Shape
-from webapp.api.access import user_of
+from webapp.api.access import key_of, user_of
 from webapp.api.json_values import check_storable
 from webapp.api.problems import MEDIA_TYPE, problem
+from webapp.api.shapes import NOT_NOW
 from webapp.catalog.services import current_catalog
 from webapp.files.streaming import ResponseBroken
 from webapp.runs.errors import ChainNotStreaming, UnknownChain
@@ -40,7 +41,10 @@ class StartStream(APIView):
     @extend_schema(
         operation_id="chains_stream",
         request=NewStreamShape,
-        responses={200: OpenApiResponse(OpenApiTypes.BINARY, "The output, piece by piece, as it is made.")},
+        responses={
+            200: OpenApiResponse(OpenApiTypes.BINARY, "The output, piece by piece, as it is made."),
+            **NOT_NOW,
+        },
     )
     def post(self, request: Request, name: str) -> Response:
         """Start a run, and answer with its output as it comes; `Location` and `X-Run-Id` name the run.
@@ -58,7 +62,7 @@ class StartStream(APIView):
         form = NewStreamShape(data=_wrapped(request.data, loaded.entrypoint.endpoint.parameters))
         form.is_valid(raise_exception=True)
         check_storable(form.validated_data["input"])
-        run = start_run(user=user_of(request), chain=name, **form.validated_data).run
+        run = start_run(user=user_of(request), key=key_of(request), chain=name, **form.validated_data).run
         is_text = loaded.entrypoint.endpoint.piece_types == (str,)
         return Response({"run": run, "media_type": _PLAIN if is_text else _BYTES}, status=_ACCEPTED)
 

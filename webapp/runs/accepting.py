@@ -16,12 +16,14 @@ from chainlets.files import resolve_files
 from chainlets.graph import Chain
 from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.journal import input_hash
+from webapp.accounts.models import ApiKey
 from webapp.catalog.services import current_catalog
 from webapp.errors import NotFound
 from webapp.files.services import handle, record_value
 from webapp.runs import clock, sharing
+from webapp.runs.admission import admit, check_pressure
 from webapp.runs.deadlines import deadline
-from webapp.runs.errors import IdempotencyConflict, InputInvalid, UnknownChain
+from webapp.runs.errors import IdempotencyConflict, InputInvalid, LimitReached, UnknownChain
 from webapp.runs.models import INPUT_SPILLED, Priority, Run
 from webapp.runs.rows import CallRow
 from webapp.runs.values import root_input
@@ -39,6 +41,7 @@ class Order:
 
     Attributes:
         user: whose run it will be; file ids in the input must be theirs.
+        key: the API key that asks, if one does.
         chain: its name.
         input: arguments of the entrypoint by name; a file is the id of an upload.
         title: for people; the first file's name if empty.
@@ -50,6 +53,7 @@ class Order:
     """
 
     user: User
+    key: ApiKey | None = None
     chain: str
     input: JsonObject
     title: str = ""
@@ -80,6 +84,8 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
         UnknownChain: there is none of that name.
         InputInvalid: by field, what does not fit.
         IdempotencyConflict: the key was used for another request.
+        LimitReached: the user or the key may not start another run now.
+        SystemBusy: nobody may.
     """
     catalog = current_catalog()
     loaded = catalog.chains.get(order.chain)
@@ -91,10 +97,12 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
     earlier = _earlier(order, digest)
     if earlier is not None:
         return StartedRun(run=earlier, created=False)
+    check_pressure()
     arguments = _validated(loaded, order.input, order.user)
     version = catalog.versions[order.chain]
     run = Run(
         owner=order.user,
+        api_key=order.key,
         chain=version.chain,
         version=version,
         title=(order.title or _title(arguments) or order.chain)[:255],
@@ -105,12 +113,14 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
         deadline_at=deadline(clock.now(), order.deadline_s),
     )
     root = uuid4()
+    options = loaded.entrypoint.cls.remote_config.options
     try:
         with (
             preparation(run, root, loaded) as record,
             root_input(arguments, chainlet=loaded.entrypoint.name) as (text, file),
             transaction.atomic(),
         ):
+            admit(user=order.user, key=order.key)
             run.save(force_insert=True)
             record()
             if file is not None:
@@ -125,12 +135,13 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
                 spilled=INPUT_SPILLED if file else 0,
                 input_hash=input_hash(arguments),
                 code=loaded.codes[loaded.entrypoint.name],
-                fleet_limit=loaded.entrypoint.cls.remote_config.options.fleet_concurrency_limit,
+                fleet_limit=options.fleet_concurrency_limit,
+                rate_limit=options.fleet_rate_limit,
             )
             _announce(run, row, order.told)
             crash_point("run.insert")
-    except IntegrityError:
-        # The same key came twice at the same moment, and the other request was first.
+    except (IntegrityError, LimitReached):
+        # Perhaps the same key came twice at the same moment, and the other request was first.
         first = _earlier(order, digest)
         if first is None:
             raise

@@ -69,6 +69,7 @@ class RunAdmin(ReadOnly, ReadRuns):
                     "title_shown",
                     "chain_shown",
                     "owner",
+                    "api_key",
                     "id",
                     "repeats",
                     "events_shown",

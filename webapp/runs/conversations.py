@@ -16,15 +16,18 @@ from chainlets.runtime.sockets import link, opening
 from chainlets.websocket import Frame
 from webapp.catalog.services import current_catalog
 from webapp.runs.consumers import NOT_LOGGED_IN
+from webapp.runs.errors import LimitReached, SystemBusy
 from webapp.runs.models import OPEN, Invocation, Run, State
 from webapp.runs.services import cancel_run, start_run
 from webapp.runs.viewers import Scope, origin_allowed, recognise
 
 NO_SUCH_CHAIN: Final = 4404
-BROKER_AWAY: Final = 1013
+NOT_NOW: Final = 4429
+TRY_LATER: Final = 1013
 FAILED: Final = 1011
 TOO_LARGE: Final = 1009
 
+_REASON_LIMIT = 123  # bytes, by the protocol
 MESSAGE_LIMIT = 1024 * 1024  # bytes of one message
 LOOK_EVERY = 1.0  # seconds between two looks at the run and at the client's rights
 LAST_FRAMES = 1.0  # seconds that what a worker said last may take after its run has ended
@@ -46,8 +49,8 @@ class ChainConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         await self.accept()
         started = await database_sync_to_async(_start)(self.scope, self.scope["url_route"]["kwargs"]["name"])
-        if isinstance(started, int):
-            await self.close(started)
+        if isinstance(started[0], int):
+            await self.close(started[0], _short(started[1]))
             return
         run_id, root_id = started
         try:
@@ -55,7 +58,7 @@ class ChainConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._link = await self._exit.enter_async_context(end)
             await self._link.send(opening(_headers(self.scope)))
         except RedisError:
-            await self.close(BROKER_AWAY, "The broker is away. Try again in a moment.")
+            await self.close(TRY_LATER, "The broker is away. Try again in a moment.")
             return
         self._tasks = [
             asyncio.create_task(self._carry()),
@@ -103,15 +106,21 @@ class ChainConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 return
 
 
-def _start(scope: Scope, name: str) -> tuple[UUID, UUID] | int:
-    """A new run of the chain and its root invocation, or the close code that says why not."""
+def _start(scope: Scope, name: str) -> tuple[UUID, UUID] | tuple[int, str]:
+    """A new run of the chain and its root invocation, or the close code that says why not, and a reason."""
     viewer = recognise(scope)
     if viewer is None:
-        return NOT_LOGGED_IN
+        return NOT_LOGGED_IN, ""
     loaded = current_catalog().chains.get(name)
     if loaded is None or loaded.entrypoint.endpoint.shape is not Shape.WEBSOCKET:
-        return NO_SUCH_CHAIN
-    run = start_run(user=User.objects.get(pk=viewer.user_id), chain=name, input={}).run
+        return NO_SUCH_CHAIN, ""
+    user = User.objects.get(pk=viewer.user_id)
+    try:
+        run = start_run(user=user, key=viewer.key, chain=name, input={}).run
+    except LimitReached as error:
+        return NOT_NOW, error.detail
+    except SystemBusy as error:
+        return TRY_LATER, error.detail
     return run.id, Invocation.objects.values_list("id", flat=True).get(run=run, parent=None)
 
 
@@ -130,6 +139,13 @@ def _look(scope: Scope, run_id: UUID) -> tuple[int | None, str]:
         if run.state == State.SUCCEEDED
         else (FAILED, f"The run {run.state}; /runs/{run.id} says why.")
     )
+
+
+def _short(reason: str) -> str:
+    """As many sentences as the close of a websocket has room for."""
+    while len(reason.encode()) > _REASON_LIMIT:
+        reason = reason.rpartition(". ")[0] + "." if ". " in reason else reason[: _REASON_LIMIT // 4]
+    return reason
 
 
 def _headers(scope: Scope) -> dict[str, str]:

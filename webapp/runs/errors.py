@@ -1,4 +1,12 @@
-"""What is refused about runs."""
+"""What is refused about runs.
+
+WebappError
+├─ UnknownChain, InputInvalid and others    what is asked for is not right
+├─ LimitReached          429: .retry_after seconds
+│  ├─ TooManyOpenRuns
+│  └─ TooManyRunsPerMinute
+└─ SystemBusy            503: .retry_after seconds
+"""
 
 from webapp.errors import WebappError
 
@@ -57,3 +65,34 @@ class PriorityRefused(WebappError):
 
     status = 403
     code = "priority_refused"
+
+
+class LimitReached(WebappError):
+    """You may not start another run now."""
+
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        """Keep the seconds after which it may be worth another try."""
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
+class TooManyOpenRuns(LimitReached):
+    """Too many runs have not ended."""
+
+    code = "too_many_open_runs"
+
+
+class TooManyRunsPerMinute(LimitReached):
+    """Too many runs were started within a minute."""
+
+    code = "too_many_runs_per_minute"
+
+
+class SystemBusy(WebappError):
+    """So many calls are queued that no new runs are taken at the moment. Try again in a few seconds."""
+
+    status = 503
+    code = "system_busy"
+    retry_after = 5

@@ -1,13 +1,11 @@
 """Limits that hold for all workers together, and the bells of those that wait for room."""
 
-import hashlib
-
-from django.db import connection
 from django.db.models import QuerySet
 
 from webapp.runs import sharing
 from webapp.runs.models import Invocation, State
 from webapp.runs.rows import CallRow
+from webapp.runs.turns import take_turns
 from webapp.runs.workset import Workset
 
 
@@ -15,7 +13,7 @@ def has_room(work: Workset, row: CallRow) -> bool:
     """Whether one more call of this chainlet may be under way; part of the claim's transaction."""
     if row.fleet_limit is None:
         return True
-    _take_turns(work, row)
+    take_turns(work, row)
     work.write()  # so that what this transaction has claimed before is counted
     return _kind(work, row).filter(state=State.RUNNING).count() < row.fleet_limit
 
@@ -40,12 +38,3 @@ def _kind(work: Workset, row: CallRow) -> QuerySet[Invocation]:
     return Invocation.objects.filter(
         run__chain=work.run(row.run_id).chain_id, chainlet=row.chainlet, fleet_limit__isnull=False
     )
-
-
-def _take_turns(work: Workset, row: CallRow) -> None:
-    """Let no two transactions count the same chainlet at once; on SQLite they never do."""
-    if connection.vendor == "postgresql":
-        name = f"{work.run(row.run_id).chain_id}.{row.chainlet}".encode()
-        key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

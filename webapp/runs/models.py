@@ -65,10 +65,20 @@ class Run(models.Model):
         priority: its calls are taken before those of lower priority, and after those of a higher one.
         bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
         rerun_of: the run that this one repeats; it may have been deleted since.
+        api_key: the key that started it, if one did.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs")
+    api_key = models.ForeignKey(
+        "accounts.ApiKey",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        db_index=False,
+    )
     chain = models.ForeignKey("catalog.Chain", on_delete=models.PROTECT, related_name="runs")
     version = models.ForeignKey("catalog.ChainVersion", on_delete=models.PROTECT, related_name="runs")
     title = models.CharField(max_length=255, blank=True)
@@ -102,6 +112,12 @@ class Run(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"]),
             models.Index(fields=["state"]),
+            models.Index(fields=["owner", "state"], name="run_of_a_user_by_state"),
+            models.Index(
+                fields=["api_key", "state"],
+                condition=models.Q(api_key__isnull=False),
+                name="run_of_a_key_by_state",
+            ),
             models.Index(
                 fields=["state", "deadline_at"],
                 condition=models.Q(deadline_at__isnull=False),
@@ -129,6 +145,7 @@ class Invocation(models.Model):
         caller_round: the caller's round in which the call was made; its failure counts for that round.
         timeout_s: seconds an attempt may take; none for the root.
         fleet_limit: calls of this chainlet that all workers together may have under way; none if unlimited.
+        rate_limit: how many attempts all workers together may start in a time, as `10/s`; none if unlimited.
         code: digest of the chainlet's code when the call was made.
         cache_s: seconds for which the result may serve other runs; none if not, or if it came from one.
         lease_expires_at: until when `worker` holds it; renewed while it lives.
@@ -152,6 +169,7 @@ class Invocation(models.Model):
     max_attempts = models.PositiveIntegerField(default=1)
     timeout_s = models.FloatField(null=True, blank=True)
     fleet_limit = models.PositiveIntegerField(null=True, blank=True)
+    rate_limit = models.CharField(max_length=16, null=True, blank=True)
     input = models.JSONField()
     input_hash = models.CharField(max_length=64)
     occurrence = models.PositiveIntegerField(default=0)
@@ -181,11 +199,39 @@ class Invocation(models.Model):
                 condition=models.Q(cache_s__isnull=False),
                 name="call_for_other_runs",
             ),
+            models.Index(
+                fields=["state", "chainlet", "available_at"],
+                condition=models.Q(rate_limit__isnull=False),
+                name="call_with_a_rate_limit",
+            ),
         ]
 
     def __str__(self) -> str:
         """Chainlet and id."""
         return f"{self.chainlet} {self.id}"
+
+
+class Pace(models.Model):
+    """When attempts of a chainlet with a rate limit have started lately.
+
+    Attributes:
+        starts: moments, in seconds by the database's clock, and how many attempts started at each.
+    """
+
+    chain = models.ForeignKey("catalog.Chain", on_delete=models.CASCADE, related_name="paces")
+    chainlet = models.CharField(max_length=200)
+    starts = models.JSONField(default=list)
+
+    class Meta:
+        """One for a chainlet."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["chain", "chainlet"], name="pace_once_for_a_chainlet"),
+        ]
+
+    def __str__(self) -> str:
+        """Whose it is."""
+        return self.chainlet
 
 
 class KeptCall(models.Model):

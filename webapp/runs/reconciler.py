@@ -16,7 +16,7 @@ from django.db.models import Min
 from chainlets.runtime.crash_points import crash_point
 from chainlets.runtime.tasks import Bell
 from webapp.fleet.services import note_lost_workers
-from webapp.runs import clock, sharing, transitions
+from webapp.runs import clock, pacer, sharing, transitions
 from webapp.runs.deadlines import end_overdue
 from webapp.runs.doorbell import doorbell, queue_lengths
 from webapp.runs.leftovers import clear_orphans, clear_scratch
@@ -39,6 +39,8 @@ _MOST = 500  # rows handled in one sweep
 def run_forever(stopped: threading.Event) -> None:
     """Sweep until `stopped` is set; a database or broker that is away is waited for."""
     scratch_at = orphans_at = 0.0
+    pacing = threading.Thread(target=pacer.run_forever, args=[stopped], name="pacer", daemon=True)
+    pacing.start()
     while not stopped.wait(SWEEP_S):
         try:
             close_old_connections()

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chainlets.graph import Chain
+from webapp.accounts.models import ApiKey
 from webapp.catalog.services import current_catalog
 from webapp.files.errors import FileNotFound
 from webapp.files.sharing import SharedFiles
@@ -23,6 +24,7 @@ def rerun(
     *,
     run: Run,
     by: str,
+    key: ApiKey | None = None,
     input: JsonObject | None = None,
     start: UUID | None = None,
     title: str = "",
@@ -38,6 +40,7 @@ def rerun(
     Args:
         run: that has ended.
         by: who wants it.
+        key: the API key that asks, if one does.
         input: another input; the same by default.
         start: a call of the old run that is made anew, with everything below it; of the root, nothing is kept.
         title: for people; the old one by default.
@@ -48,6 +51,8 @@ def rerun(
         RunNotRepeatable: it goes on, or its chain is gone.
         InputInvalid: by field, what does not fit.
         IdempotencyConflict: the key was used for another request.
+        LimitReached: the owner or the key may not start another run now.
+        SystemBusy: nobody may.
     """
     if run.state in OPEN:
         raise RunNotRepeatable("The run goes on. Cancel it or wait for its end, then run it again.")
@@ -61,6 +66,7 @@ def rerun(
     source = {"rerun_of": str(run.id), "from": str(start) if start else None}
     order = Order(
         user=run.owner,
+        key=key,
         chain=run.chain.name,
         input=run.input if input is None else input,
         title=title or run.title,

@@ -4,6 +4,7 @@ Inputs, results and errors are JSON texts here: most of what happens to a row ne
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,7 @@ class CallRow:
     max_attempts: int = 1
     timeout_s: float | None = None
     fleet_limit: int | None = None
+    rate_limit: str | None = None
     worker: str = ""
     lease_expires_at: datetime | None = None
     available_at: datetime | None = None
@@ -96,6 +98,22 @@ class CallRow:
     def change(self, **values: Any) -> None:
         """Set columns."""
         _set(self, values)
+
+
+@dataclass(kw_only=True, slots=True)
+class PaceRow:
+    """When attempts of a chainlet with a rate limit have started lately, held for this transaction.
+
+    Attributes:
+        now: seconds by the database's clock, when it was taken.
+        waits_until: the last time that a call was put off to.
+    """
+
+    id: int
+    starts: Sequence[Sequence[float]]
+    now: float
+    waits_until: float
+    changed: bool = False
 
 
 @dataclass(kw_only=True, slots=True)

@@ -7,11 +7,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from chainlets.runtime.crash_points import crash_point
+from webapp.accounts.models import ApiKey
 from webapp.catalog.services import current_catalog
 from webapp.files.models import File as StoredFile
 from webapp.files.services import delete_file, delete_files_of, file_ids_in
 from webapp.runs import transitions
 from webapp.runs.accepting import JsonObject, Order, StartedRun, accept, told
+from webapp.runs.admission import admit
 from webapp.runs.deadlines import deadline
 from webapp.runs.errors import PriorityRefused, RunAlreadyFinal, RunNotResumable
 from webapp.runs.models import OPEN, Event, Priority, Run, State
@@ -21,6 +23,7 @@ from webapp.runs.workset import working_on
 def start_run(
     *,
     user: User,
+    key: ApiKey | None = None,
     chain: str,
     input: JsonObject,
     title: str = "",
@@ -32,6 +35,7 @@ def start_run(
 
     Args:
         user: whose run it is; file ids in the input must be theirs.
+        key: the API key that asks, if one does.
         chain: its name.
         input: arguments of the entrypoint by name; a file is the id of an upload.
         title: for people; the first file's name if empty.
@@ -44,12 +48,15 @@ def start_run(
         InputInvalid: by field, what does not fit.
         IdempotencyConflict: the key was used for another request.
         PriorityRefused: only staff may go before everyone else.
+        LimitReached: the user or the key may not start another run now.
+        SystemBusy: nobody may.
     """
     if priority == Priority.HIGH and not user.is_staff:
         raise PriorityRefused
     more = [value for value in (deadline_s, priority) if value not in (None, Priority.NORMAL)]
     order = Order(
         user=user,
+        key=key,
         chain=chain,
         input=input,
         title=title,
@@ -89,6 +96,7 @@ def resume_run(*, run: Run, by: str, deadline_s: float | None = None) -> Run:
 
     Raises:
         RunNotResumable: it is in another state, or its chain is gone.
+        TooManyOpenRuns: as many as its owner, or its key, may have are open.
     """
     if run.chain.name not in current_catalog().chains:
         raise RunNotResumable(
@@ -98,6 +106,7 @@ def resume_run(*, run: Run, by: str, deadline_s: float | None = None) -> Run:
         row, root = work.find_run(run.id), work.root_of(run.id)
         if row is None or row.state not in (State.FAILED, State.CANCELLED) or root is None:
             raise RunNotResumable
+        admit(user=run.owner, key=run.api_key, resumed=True)
         until = deadline(work.now, deadline_s)
         row.change(state=State.QUEUED, error=None, ended_at=None, deadline_at=until)
         run.unserved.all().delete()  # what it was told holds no more; it will be told anew

@@ -13,7 +13,7 @@ from chainlets.failure import Failure
 from chainlets.retrying import GiveUp, after_failure
 from chainlets.runtime.store import Fence, WorkerIdentity
 from chainlets.runtime.transitions import after_death
-from webapp.runs import limits, sharing
+from webapp.runs import limits, pacing, sharing
 from webapp.runs.models import OPEN, RESULT_SPILLED, AttemptState, State
 from webapp.runs.rows import CallRow, as_text
 from webapp.runs.workset import Workset
@@ -38,6 +38,9 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
         return False  # what a run leaves open ends with it, so this is a row that nobody needs
     if not limits.has_room(work, row):
         return False  # rung again as soon as one of its kind ends
+    if not pacing.may_start(work, row):
+        limits.ring_next(work, row)
+        return False  # rung again when it may
     sharing.leave(work, row)
     row.change(
         state=State.RUNNING,

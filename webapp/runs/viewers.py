@@ -12,6 +12,7 @@ from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from webapp.accounts.authentication import bearer
+from webapp.accounts.models import ApiKey
 from webapp.accounts.services import recognise_key
 from webapp.runs.models import Run
 
@@ -20,9 +21,10 @@ Scope = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Viewer:
-    """A user whose rights were checked a moment ago."""
+    """A user whose rights were checked a moment ago, and the key they came with, if with one."""
 
     user_id: int
+    key: ApiKey | None = None
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -51,7 +53,7 @@ def recognise(scope: Scope) -> Viewer | None:
     if authorization is not None:
         key = bearer(authorization)
         record = recognise_key(key) if key else None
-        return Viewer(user_id=record.user_id) if record else None
+        return Viewer(user_id=record.user_id, key=record) if record else None
     request = HttpRequest()
     # A fresh look at the session each time, so that a logout also ends what is open.
     request.session = SessionStore(_session_key(scope))

@@ -19,12 +19,12 @@ from chainlets.runtime.tasks import Bell
 from webapp.catalog.models import Chain
 from webapp.runs import clock, columns
 from webapp.runs.doorbell import Mail, Message, News, doorbell
-from webapp.runs.models import OPEN, Attempt, AttemptState, Event, Invocation, Run, State
-from webapp.runs.rows import AttemptRow, CallRow, RunRow, as_text, from_text
+from webapp.runs.models import OPEN, Attempt, AttemptState, Event, Invocation, Pace, Run, State
+from webapp.runs.rows import AttemptRow, CallRow, PaceRow, RunRow, as_text, from_text
 
 _CORE = (
     "id", "run_id", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
-    "round", "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at",
+    "round", "caller_round", "max_attempts", "timeout_s", "fleet_limit", "rate_limit", "worker", "lease_expires_at",
     "available_at", "rung_at", "started_at", "spilled",
 )  # fmt: skip
 _TEXTS = (
@@ -39,7 +39,7 @@ _RUN = (
 )  # fmt: skip
 _NEW_CALL = (
     "id", "run", "parent", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting", "round",
-    "caller_round", "max_attempts", "timeout_s", "fleet_limit", "worker", "lease_expires_at", "available_at",
+    "caller_round", "max_attempts", "timeout_s", "fleet_limit", "rate_limit", "worker", "lease_expires_at", "available_at",
     "rung_at", "created_at", "started_at", "ended_at", "input", "input_hash", "occurrence", "code", "cache_s", "result",
     "error", "spilled",
 )  # fmt: skip
@@ -52,6 +52,8 @@ class Workset:
 
     Attributes:
         now: the transaction's time, by the database's clock.
+        paces: of chainlets with a rate limit, by chain and name; see `pacing`.
+        turns: what nobody else counts meanwhile; see `turns`.
     """
 
     def __init__(self) -> None:
@@ -64,6 +66,8 @@ class Workset:
         self._attempts: dict[tuple[UUID, int], AttemptRow] = {}
         self._events: list[tuple[UUID, int, datetime, str, UUID | None, str]] = []
         self._messages: list[Message] = []
+        self.paces: dict[tuple[int, str], PaceRow] = {}
+        self.turns: set[int] = set()
 
     def moment(self) -> datetime:
         """A time a little before the transaction's, later with each call: it keeps calls in the order they were made."""
@@ -105,8 +109,13 @@ class Workset:
 
     def call(self, id: UUID) -> CallRow | None:
         """An invocation; None if there is none."""
-        self.load([id])
+        if id not in self._calls:
+            self.load([id])
         return self._calls[id]
+
+    def queued(self) -> list[CallRow]:
+        """Invocations that are here and wait to be taken."""
+        return [row for row in self._calls.values() if row is not None and row.state == State.QUEUED]
 
     def missing(self) -> list[UUID]:
         """Invocations that were looked for and are not there; those about to be recorded are among them."""
@@ -114,7 +123,8 @@ class Workset:
 
     def find_run(self, id: UUID) -> RunRow | None:
         """A run; None if it was deleted."""
-        self.take_runs([id])
+        if id not in self._runs:
+            self.take_runs([id])
         return self._runs[id]
 
     def root_of(self, run_id: UUID) -> CallRow | None:
@@ -240,6 +250,13 @@ class Workset:
             if run is not None and run.rang:
                 run.changed["bells"] = as_text(run.bells)
                 run.rang = False
+        if self.paces:
+            paces = [pace for pace in self.paces.values() if pace.changed]
+            self._link.update(
+                Pace, ("id",), [((pace.id,), {"starts": as_text(pace.starts)}) for pace in paces]
+            )
+            for pace in paces:
+                pace.changed = False
         runs = [run for run in self._runs.values() if run is not None and run.changed]
         self._link.update(Run, ("id",), [((run.id,), run.changed) for run in runs])
         for run in runs:

@@ -133,6 +133,7 @@ class DatabaseHouse(House):
             max_attempts=call.max_attempts,
             timeout_s=call.timeout_s,
             fleet_limit=call.fleet_limit,
+            rate_limit=call.rate_limit,
             available_at=now,
         )
         return run.id

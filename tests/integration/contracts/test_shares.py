@@ -80,6 +80,7 @@ def test_a_share_whose_count_is_wrong_is_counted_anew(house, root):
     ids = open_calls(house, root, 12)
     Invocation.objects.filter(id__in=ids[:OUT]).update(state=State.SUCCEEDED)  # as if nobody had noted it
     old = timezone.now() - timedelta(seconds=30)
-    Invocation.objects.filter(id__in=ids[OUT:]).update(available_at=old)
+    for n, id in enumerate(ids[OUT:]):
+        Invocation.objects.filter(id=id).update(available_at=old + timedelta(milliseconds=n))
     reconciler.ring_held_back(timezone.now())
     assert out(house, root) == set(ids[OUT : 2 * OUT])

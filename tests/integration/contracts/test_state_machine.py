@@ -86,6 +86,11 @@ class DatabaseHouse:
                 assert row.lease_expires_at == BEGIN + timedelta(milliseconds=call.lease)
         for run in Run.objects.filter(id__in=self.runs):
             assert run.state == rules.runs[run.id].state
+            out = sum(
+                row.run_id == run.id and row.state == "queued" and row.rung_at is not None
+                for row in self.rows
+            )
+            assert run.state not in ("queued", "running") or run.bells.get("cpu", [0])[0] == out
             if run.id in self.changed:
                 self._check_fold(run, self.runs[run.id][0])
         self.workers |= rules.workers.keys()

@@ -7,7 +7,7 @@ milliseconds, so that no store may round them.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-LEASE = LOST = 10_000
+LEASE, LOST = 8_000, 10_000
 DEATHS, DEATHS_WHILE_WAITING = 3, 10
 FIRST_PAUSE, LONGEST_PAUSE = 500, 30_000
 ENDS = ("succeeded", "failed", "cancelled")

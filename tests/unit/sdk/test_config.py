@@ -69,6 +69,7 @@ EVERYTHING = RemoteConfig(
         streaming_read_timeout=30,
         transport=truss_config.WebsocketOptions(ping_interval_seconds=2.5),
         fleet_concurrency_limit=8,
+        fleet_rate_limit="10/s",
     ),
     build_commands=["make"],
 )
@@ -289,6 +290,7 @@ def test_defaults_and_settings_that_work_are_passed_over():
         streaming_read_timeout=30,
         transport=truss_config.WebsocketOptions(),
         fleet_concurrency_limit=8,
+        fleet_rate_limit="10/s",
     )
     assert cloud_only(RemoteConfig()) == []
     assert (
