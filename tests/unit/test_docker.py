@@ -17,6 +17,7 @@ DOCUMENTED = set(re.findall(r"^# ([A-Z][A-Z0-9_]+)=", EXAMPLE, flags=re.MULTILIN
 # Of the terminal, of Django, of the model hub, and from one of our processes to itself: nobody sets these to configure
 # Chainlets.
 NOT_OURS = {"DJANGO_SETTINGS_MODULE", "TERM", "NO_COLOR", "PATH", "HOME", "TMPDIR", "LANG", "WORKER_SLOT"}
+NOT_OURS |= {"CRASH_POINTS"}  # set by tests only
 NOT_OURS |= {"HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"}
 
 

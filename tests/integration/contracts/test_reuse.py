@@ -192,6 +192,11 @@ def test_a_result_whose_file_cannot_be_read_is_none(house, files_dir, how):
     assert (File.objects.count(), sum(1 for _ in files_dir.rglob("content"))) == before
 
 
+def lasting(asked):
+    """Without what is asked once a second, for fair shares."""
+    return [q for q in asked if "fleet_worker" not in q["sql"] and "COUNT(" not in q["sql"]]
+
+
 def test_calls_of_chainlets_without_the_option_are_not_looked_up(house):
     root = house.running_root()
     with CaptureQueriesContext(
@@ -201,4 +206,4 @@ def test_calls_of_chainlets_without_the_option_are_not_looked_up(house):
     assert not [q["sql"] for q in asked if "runs_keptcall" in q["sql"] or '"cache_s" IS NOT NULL' in q["sql"]]
     with CaptureQueriesContext(connection) as asked_more:
         house.do("open_call", parent=root.fence, call=cached())
-    assert len(asked_more) == len(asked) + 1
+    assert len(lasting(asked_more)) == len(lasting(asked)) + 1
