@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from tests.unit.runtime.house import Seen
 from tests.unit.runtime.machine import prove
 from webapp.fleet.models import Worker
-from webapp.runs import clock, reconciler, services
+from webapp.fleet.services import LOST_AFTER_S
+from webapp.runs import clock, reconciler, services, transitions
 from webapp.runs.errors import RunAlreadyFinal, RunNotResumable
 from webapp.runs.fold import empty, fold
 from webapp.runs.models import Attempt, Event, Invocation, Run
@@ -23,6 +24,7 @@ pytestmark = [
 ]
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 NO_PROCESS = 2**22 + 1  # above the highest process id there can be
 TOGETHER = ("state", "attempt", "chainlet", "queue", "waiting")
 
@@ -31,6 +33,8 @@ class DatabaseHouse:
     """Rows, and all that acts on them; its clock is the test's."""
 
     whole = True
+    lease = transitions.LEASE // MILLISECOND
+    silence = int(LOST_AFTER_S * 1000)
 
     def __init__(self, heard, patch):
         self.store = DatabaseRunStore()

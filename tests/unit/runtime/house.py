@@ -25,10 +25,13 @@ class House(Protocol):
     """A store, and whatever else acts on its rows.
 
     Attributes:
+        lease, silence: as in `Rulebook`, in milliseconds.
         whole: it has leases, workers, and people who cancel and resume.
         bells, mail: what workers were told, ids of invocations.
     """
 
+    lease: int
+    silence: int
     whole: bool
     store: RunStore
     bells: list[UUID]

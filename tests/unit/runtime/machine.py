@@ -87,7 +87,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, house: House) -> None:
         super().__init__()
-        self.house, self.rules = house, Rulebook()
+        self.house, self.rules = house, Rulebook(lease=house.lease, silence=house.silence)
         self.fences: list[Fence] = []
         self.granted = 0  # how many of them before the transaction under way
         self.focus: UUID | None = None  # what called last: what happens to one call at once is hard

@@ -7,7 +7,6 @@ milliseconds, so that no store may round them.
 from dataclasses import dataclass, field
 from uuid import UUID
 
-LEASE, LOST = 8_000, 10_000
 DEATHS, DEATHS_WHILE_WAITING = 3, 10
 FIRST_PAUSE, LONGEST_PAUSE = 500, 30_000
 ENDS = ("succeeded", "failed", "cancelled")
@@ -22,6 +21,7 @@ class Call:
 
     Attributes:
         made_in: the round of its caller that it was made in.
+        asked_by: the attempt of its caller that made it, or joined it, last.
         due: the earliest and the latest moment from which it may be taken; chance decides between.
     """
 
@@ -32,6 +32,7 @@ class Call:
     tries: int
     limit: int | None = None
     made_in: int = 0
+    asked_by: int = 0
     state: str = "queued"
     attempt: int = 0
     failures: int = 0
@@ -66,8 +67,16 @@ class Worker:
 
 @dataclass
 class Rulebook:
-    """What is so by the rules. `ring` and `wake` are what has to be told since they were last emptied."""
+    """What is so by the rules.
 
+    Attributes:
+        lease: for how long a worker holds a call without a sign of life.
+        silence: after how long without one it counts as lost.
+        ring, wake: what has to be told since they were last emptied.
+    """
+
+    lease: int = 10_000
+    silence: int = 10_000
     now: int = 0
     runs: dict[UUID, Run] = field(default_factory=dict)
     calls: dict[UUID, Call] = field(default_factory=dict)
@@ -99,7 +108,7 @@ class Rulebook:
     def claim(self, id: UUID, worker: str) -> None:
         call = self.calls[id]
         call.state, call.worker, call.attempt = "running", worker, call.attempt + 1
-        call.lease, call.waiting, call.fault = self.now + LEASE, False, None
+        call.lease, call.waiting, call.fault = self.now + self.lease, False, None
         self.pausing.discard(id)
         run = self.runs[call.run]
         if call.parent is None and run.state == "queued":
@@ -111,8 +120,9 @@ class Rulebook:
         """Make a call, or find it made; the caller owns its own."""
         caller, found = self.calls[parent], self.calls.get(call.id)
         if found is None:
-            call.made_in = caller.round
+            call.made_in, call.asked_by = caller.round, caller.attempt
             return self._new(call)
+        found.asked_by = caller.attempt
         if found.state == "succeeded":
             self._say(found, "kept")
         elif found.state == "cancelled" or (found.state == "failed" and found.made_in != caller.round):
@@ -179,7 +189,7 @@ class Rulebook:
                 self._queue(call)
                 self._say(call, "requeued", why="worker_lost")
         for worker in self.workers.values():
-            if worker.state == "live" and worker.beat < self.now - LOST:
+            if worker.state == "live" and worker.beat < self.now - self.silence:
                 worker.state = "lost"
 
     def join(self, name: str, slot: str) -> None:
@@ -195,7 +205,7 @@ class Rulebook:
         self.workers[name].beat, self.workers[name].state = self.now, "live"
         held = self.held_by(name)
         for call in held:
-            call.lease = self.now + LEASE
+            call.lease = self.now + self.lease
         return {call.id for call in held}
 
     def held_by(self, worker: str) -> list[Call]:
@@ -255,8 +265,8 @@ class Rulebook:
         """Its caller hears of it, and what it called and left is of no use to anybody."""
         call.waiting = False
         caller = self.calls.get(call.parent) if call.parent is not None else None
-        if call.state != "cancelled" and caller is not None and caller.state == "running":
-            self.wake.add(call.id)
+        if call.state != "cancelled" and caller is not None and self.owns(caller.id, call.asked_by):
+            self.wake.add(call.id)  # another attempt that has not asked yet will be told when it does
         for child in [other for other in self.calls.values() if other.parent == call.id]:
             self.cancel(child.id)
         if call.parent is None and call.state != "cancelled":

@@ -13,6 +13,7 @@ class MemoryHouse:
     """One process that does not die: it has no leases, and nobody cancels or resumes its runs."""
 
     whole = False
+    lease = silence = 10_000
 
     def __init__(self) -> None:
         self.now = 0
