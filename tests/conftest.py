@@ -1,10 +1,12 @@
 """Fixtures with real parts. What is missing on this machine is skipped, in words."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.harness import POSTGRES, ROOT, Stack, postgres, valkey
@@ -24,6 +26,20 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(f"needs PostgreSQL's programs in {POSTGRES}")
     with postgres(tmp_path_factory.mktemp("postgres")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_url: str) -> Callable[[], str]:
+    """Makes databases on that server, each as DATABASE_URL: a system of a test finds nothing that another left."""
+    numbers = itertools.count(1)
+
+    def make() -> str:
+        name = f"system_{next(numbers)}"
+        with psycopg.connect(postgres_url, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")
+        return f"{postgres_url.rsplit('/', 1)[0]}/{name}"
+
+    return make
 
 
 @pytest.fixture(scope="session")

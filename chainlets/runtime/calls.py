@@ -38,6 +38,7 @@ class OpenCalls:
         self._lock = threading.Lock()
         self._waiters: defaultdict[UUID, list[Future[Outcome]]] = defaultdict(list)
         self._feeds: defaultdict[UUID, list[Feed]] = defaultdict(list)
+        self._unopened: Counter[UUID] = Counter()
         self._under_way: Counter[LimitKey] = Counter()
         self._postponed: defaultdict[LimitKey, deque[tuple[Execution, NewCall, bytes | None]]] = defaultdict(
             deque
@@ -60,6 +61,8 @@ class OpenCalls:
         future: Future[Outcome] = Future()
         future.add_done_callback(lambda _: self._next(limit))
         with self._lock:
+            # Until it is recorded, the store may still know it as an earlier attempt of its caller left it.
+            self._unopened[call.id] += 1
             self._waiters[call.id].append(future)
             if feed is not None:
                 self._feeds[call.id].append(feed)
@@ -92,7 +95,8 @@ class OpenCalls:
     def look(self, ids: Collection[UUID] | None = None) -> None:
         """Ask the store about calls that may be done: these, or all that somebody waits for."""
         with self._lock:
-            wanted = [i for i in (self._waiters if ids is None else ids) if i in self._waiters]
+            asked = self._waiters if ids is None else ids
+            wanted = [i for i in asked if i in self._waiters and i not in self._unopened]
             streams = [i for i in wanted if i in self._feeds]
         for invocation_id in streams:
             self._read(invocation_id, then=lambda: None)
@@ -132,12 +136,15 @@ class OpenCalls:
                 held = spill(large, files=parent.files, name=f"input of {call.chainlet}")
                 call = replace(call, input=held.json, input_spilled=True)
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller hears of it)
+            self._known(call.id)
             self._refused(parent, call.id, error)
             return
         with self._lock:
             wanted = any(not future.done() for future in self._waiters.get(call.id, ()))
         if wanted:
             self._start(parent, call)
+        else:
+            self._known(call.id)
 
     def _recorded(self, call_id: UUID) -> bool:
         try:
@@ -148,11 +155,18 @@ class OpenCalls:
     def _opened(
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
     ) -> None:
+        self._known(call_id)
         if error is None:
             crash_point("call.journalled")
             self.ended(outcome)
         else:
             self._refused(parent, call_id, error)
+
+    def _known(self, call_id: UUID) -> None:
+        with self._lock:
+            self._unopened[call_id] -= 1
+            if not self._unopened[call_id]:
+                del self._unopened[call_id]
 
     def _refused(self, parent: Execution, call_id: UUID, error: BaseException) -> None:
         if isinstance(error, FenceLostError):
@@ -176,6 +190,8 @@ class OpenCalls:
     def ended(self, outcome: Outcome) -> None:
         """A call has come to an end, and that is committed: answer those who wait for it here."""
         with self._lock:
+            if outcome.id in self._unopened:
+                return  # that was an earlier one; what becomes of this one comes with its record
             streamed = outcome.id in self._feeds
         if streamed and outcome.failure is not None:
             # What it gave before it failed is to be read first, and all of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def _memory(nvml: Any, device: Any) -> int:
 @contextlib.contextmanager
 def _driver() -> Iterator[Any]:
     """The library while it is in use; None where there is no driver."""
-    import pynvml
+    pynvml: Any = importlib.import_module("pynvml")  # it has no types
 
     try:
         pynvml.nvmlInit()

@@ -77,7 +77,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "WORKER_PROCESSES": "1",
     }
     if request.param == "postgresql":
-        env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
     stack = Stack(data_dir=folder / "data", env=env)
     try:
         yield stack.start()

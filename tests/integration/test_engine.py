@@ -23,7 +23,7 @@ def house(request, tmp_path_factory):
         "MODEL_QUEUES": "gpu.any",
     }
     if request.param == "postgresql":
-        env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
     stack = Stack(data_dir=folder / "data", env=env)
     try:
         yield stack.start()

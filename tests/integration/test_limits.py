@@ -25,7 +25,7 @@ def house(request, tmp_path_factory):
         "MAX_OPEN_RUNS_PER_USER": str(USERS_LIMIT),
     }
     if request.param == "postgresql":
-        env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
     stack = Stack(data_dir=tmp_path_factory.mktemp("limits") / "data", env=env)
     try:
         yield stack.start()

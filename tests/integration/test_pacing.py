@@ -15,7 +15,7 @@ def house(request, tmp_path_factory):
         "WORKER_PROCESSES": "2",
     }
     if request.param == "postgresql":
-        env["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
     stack = Stack(data_dir=tmp_path_factory.mktemp("paced") / "data", env=env)
     try:
         yield stack.start()
