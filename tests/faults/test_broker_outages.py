@@ -16,7 +16,7 @@ from webapp.fleet.broker import EmbeddedBroker
 
 OUTAGE_S = float(os.environ.get("OUTAGE", "10"))
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(240)]
 
 
 class Broker:

@@ -20,7 +20,7 @@ from tests.faults.crash_house import (
 )
 from tests.harness import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120)]
 
 AT_ITS_STOP = ("stop.before", "stop.handed_back")
 IN_THE_WEB_PROCESS = ("run.insert", "run.accepted", "bells.before")

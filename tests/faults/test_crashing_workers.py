@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.crash_house import IN_A_WORKER, VICTIM, check_log, crash_house, until_it_crashes
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

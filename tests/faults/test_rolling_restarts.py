@@ -20,7 +20,7 @@ from tests.harness import ROOT, Stack, wait_until
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 ALL = ("web", "cpu", "reconciler", "model-1", "valkey")
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 60 * ROUNDS)]
+pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness import Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(900)]
 
 PARENTS = int(os.environ.get("PARENTS", "500"))
 DEEP = 100

@@ -14,7 +14,7 @@ import redis
 
 from tests.harness import ROOT, free_port, wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chains.large import parts_of
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 SIZE = 5_000_000
 TOO_MUCH = "Its values are too much for this page. Ask for fewer at a time with `limit`."
 ROW = 2_000  # bytes that a row's value may have

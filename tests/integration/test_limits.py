@@ -11,7 +11,7 @@ import websockets
 
 from tests.harness import ROOT, Stack
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 PATIENT = {"chain": "patient", "input": {"seconds": 600}}
 USERS_LIMIT = 8
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.harness import ROOT, Stack
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

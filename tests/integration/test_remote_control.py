@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import ROOT, wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 WIDE = 128  # slots of the worker of the queue `cpu`
 

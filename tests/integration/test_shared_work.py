@@ -10,7 +10,7 @@ import redis
 
 from tests.harness import wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

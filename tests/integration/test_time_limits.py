@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness import wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.integration.web import make_run
 from webapp.fleet.models import Worker
 from webapp.fleet.warm import idle_and_warm
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 ANNOUNCED = 2.5  # seconds until all know what a worker has built
 
 

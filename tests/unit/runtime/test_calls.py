@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.loops import UserLoops
+from chainlets.runtime.spilling import Sizes
 from chainlets.runtime.store import Fence, NewCall, Outcome, State
 
 
@@ -31,7 +32,9 @@ def test_what_is_not_yet_recorded_is_not_looked_up():
         return [left_behind]
 
     committer = Held()
-    calls = OpenCalls(committer=committer, store=SimpleNamespace(outcomes=outcomes), loops=UserLoops())
+    calls = OpenCalls(
+        committer=committer, store=SimpleNamespace(outcomes=outcomes), loops=UserLoops(), sizes=Sizes()
+    )
     parent = SimpleNamespace(claim=SimpleNamespace(fence=Fence(invocation_id=uuid4(), attempt=2)))
     future = calls.open(parent=parent, call=call, limit=("c", "Top", "Leaf"), most=9)
 
