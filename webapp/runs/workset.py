@@ -79,7 +79,7 @@ class Workset:
         wanted = [id for id in dict.fromkeys(ids) if id not in self._calls]
         if not wanted:
             return
-        self._hold(wanted, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN ({ids}))")
+        self._hold(wanted, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN {ids})")
         # Only now, with the runs taken, is what stands in the rows the last word.
         self._calls.update(dict.fromkeys(wanted))
         self._calls.update({row.id: row for row in read_calls(self._link, wanted)})
@@ -88,7 +88,7 @@ class Workset:
         """Hold these runs until the end; in the order of their ids, so that no two transactions wait for each other."""
         wanted = [id for id in ids if id not in self._runs]
         self._runs.update(dict.fromkeys(wanted))
-        self._hold(wanted, where="id IN ({ids})")
+        self._hold(wanted, where="id IN {ids}")
 
     def _hold(self, ids: Collection[UUID], *, where: str) -> None:
         for row in self._link.select(Run, _RUN, ids, where=where, lock=True):
