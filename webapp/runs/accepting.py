@@ -125,20 +125,19 @@ def accept(order: Order, *, preparation: Preparation = _alone) -> StartedRun:
             record()
             if file is not None:
                 record_value(file, run_id=run.id, owner_id=run.owner_id)
-            row = CallRow(
-                id=root,
-                run_id=run.id,
-                parent_id=None,
-                chainlet=loaded.entrypoint.name,
-                queue=loaded.entrypoint.queue,
-                input=text,
-                spilled=INPUT_SPILLED if file else 0,
-                input_hash=input_hash(arguments),
-                code=loaded.codes[loaded.entrypoint.name],
-                fleet_limit=options.fleet_concurrency_limit,
-                rate_limit=options.fleet_rate_limit,
-            )
-            _announce(run, row, order.told)
+            call = {
+                "id": root,
+                "parent_id": None,
+                "chainlet": loaded.entrypoint.name,
+                "queue": loaded.entrypoint.queue,
+                "input": text,
+                "spilled": INPUT_SPILLED if file else 0,
+                "input_hash": input_hash(arguments),
+                "code": loaded.codes[loaded.entrypoint.name],
+                "fleet_limit": options.fleet_concurrency_limit,
+                "rate_limit": options.fleet_rate_limit,
+            }
+            _announce(run, call, order.told)
             crash_point("run.insert")
     except (IntegrityError, LimitReached):
         # Perhaps the same key came twice at the same moment, and the other request was first.
@@ -156,14 +155,15 @@ def told(until: datetime | None) -> JsonObject:
     return {} if until is None else {"deadline_at": until.isoformat()}
 
 
-def _announce(run: Run, root: CallRow, more: Mapping[str, Any]) -> None:
+def _announce(run: Run, call: Mapping[str, Any], more: Mapping[str, Any]) -> None:
     created = {"chain": run.chain.name, "version": run.version.number, "title": run.title}
-    queued = {"chainlet": root.chainlet, "parent": None, "queue": root.queue, "attempt": 0}
     with working_on(runs=[run.id]) as work:
-        root.available_at = root.created_at = work.now
-        work.add(root)
-        work.event(run.id, "run.created", {**created, **told(run.deadline_at), **more})
-        work.event(run.id, "invocation.queued", queued, invocation=root.id)
+        row = work.find_run(run.id)
+        assert row is not None, "it was made in this transaction"
+        root = work.add(CallRow(run=row, available_at=work.now, created_at=work.now, **call))
+        work.event(row, "run.created", {**created, **told(run.deadline_at), **more})
+        queued = {"chainlet": root.chainlet, "parent": None, "queue": root.queue, "attempt": 0}
+        work.event(row, "invocation.queued", queued, invocation=root.id)
         sharing.enter(work, root)
 
 

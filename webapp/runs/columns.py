@@ -195,7 +195,7 @@ def _insert(model: type[models.Model], names: tuple[str, ...], one: bool, postgr
     columns = ", ".join(_column(model, name) for name in names)
     values = ", ".join(_given(model, names, one=one, postgres=postgres))
     given = f"VALUES ({values})" if one else f"SELECT {values} {_rows(postgres=postgres)}"
-    return f"INSERT INTO {_table(model)} ({columns}) {given}"  # noqa: S608 (names of our own models)
+    return f"INSERT INTO {_table(model)} ({columns}) {given}"
 
 
 @cache
@@ -214,7 +214,9 @@ def _update(
 
 
 def _rows(*, postgres: bool) -> str:
-    return "FROM jsonb_array_elements(%s::jsonb) AS given(value)" if postgres else "FROM json_each(?) AS given"
+    return (
+        "FROM jsonb_array_elements(%s::jsonb) AS given(value)" if postgres else "FROM json_each(?) AS given"
+    )
 
 
 def _given(model: type[models.Model], names: Iterable[str], *, one: bool, postgres: bool) -> Iterator[str]:

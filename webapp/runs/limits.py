@@ -15,7 +15,7 @@ def has_room(work: Workset, row: CallRow) -> bool:
         return True
     take_turns(work, row)
     work.write()  # so that what this transaction has claimed before is counted
-    return _kind(work, row).filter(state=State.RUNNING).count() < row.fleet_limit
+    return _kind(row).filter(state=State.RUNNING).count() < row.fleet_limit
 
 
 def ring_next(work: Workset, row: CallRow) -> None:
@@ -23,7 +23,7 @@ def ring_next(work: Workset, row: CallRow) -> None:
     if row.fleet_limit is None:
         return
     work.write()
-    due = _kind(work, row).filter(state=State.QUEUED, available_at__lte=work.now).exclude(id=row.id)
+    due = _kind(row).filter(state=State.QUEUED, available_at__lte=work.now).exclude(id=row.id)
     oldest = due.order_by("available_at").values_list("id", flat=True).first()
     found = work.call(oldest) if oldest is not None else None
     if found is None:
@@ -34,7 +34,7 @@ def ring_next(work: Workset, row: CallRow) -> None:
         work.ring(found)
 
 
-def _kind(work: Workset, row: CallRow) -> QuerySet[Invocation]:
+def _kind(row: CallRow) -> QuerySet[Invocation]:
     return Invocation.objects.filter(
-        run__chain=work.run(row.run_id).chain_id, chainlet=row.chainlet, fleet_limit__isnull=False
+        run__chain=row.run.chain_id, chainlet=row.chainlet, fleet_limit__isnull=False
     )

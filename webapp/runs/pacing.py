@@ -39,13 +39,13 @@ def _put_off(work: Workset, row: CallRow, rate: Rate, pace: PaceRow) -> None:
     # One after the other, so that not all of ten thousand come back at the same moment.
     after_others = pace.waits_until + rate.window_s / rate.most
     pace.waits_until = max(room_at(rate, pace.starts, now=pace.now), after_others)
-    sharing.leave(work, row)
+    sharing.leave(row)
     row.change(available_at=datetime.fromtimestamp(pace.waits_until, UTC), rung_at=None)
-    sharing.top_up(work, run_id=row.run_id, queue=row.queue)
+    sharing.top_up(work, run=row.run, queue=row.queue)
 
 
 def _pace(work: Workset, row: CallRow) -> PaceRow:
-    chain = work.run(row.run_id).chain_id
+    chain = row.run.chain_id
     kind = chain, row.chainlet
     if kind not in work.paces:
         kept, _ = Pace.objects.get_or_create(chain_id=chain, chainlet=row.chainlet)

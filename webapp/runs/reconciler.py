@@ -112,8 +112,9 @@ def ring_held_back(now: datetime) -> None:
         if out and share["since"] >= now - UNANSWERED:
             continue  # whoever answers those that are out rings for these
         with working_on(runs=[run_id]) as work:
-            if work.find_run(run_id) is None:
+            run = work.find_run(run_id)
+            if run is None:
                 continue  # it was deleted meanwhile
             if share["since"] < now - UNANSWERED:
-                sharing.recount(work, run_id=run_id, queue=queue)
-            sharing.refill(work, run_id=run_id, queue=queue)
+                sharing.recount(work, run=run, queue=queue)
+            sharing.refill(work, run=run, queue=queue)

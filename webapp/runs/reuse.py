@@ -29,7 +29,7 @@ class Earlier:
 
 def taken_over(work: Workset, row: CallRow) -> bool:
     """End a new call with what another run got for it, if there is such a result; whether there was one."""
-    reuse = work.run(row.run_id).reuse
+    reuse = row.run.reuse
     if reuse == Reuse.KEPT:
         found = _kept(work, row)
     elif reuse == Reuse.CACHE and row.cache_s is not None:
@@ -45,8 +45,8 @@ def taken_over(work: Workset, row: CallRow) -> bool:
     if found.spilled:
         row.change(spilled=row.spilled | RESULT_SPILLED)
     source = {"run": str(found.run), "call": str(found.invocation)}
-    work.event(row.run_id, "invocation.kept", source, invocation=row.id)
-    work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
+    work.event(row.run, "invocation.kept", source, invocation=row.id)
+    work.event(row.run, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
     return True
 
 

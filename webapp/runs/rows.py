@@ -21,17 +21,21 @@ class RunRow:
     """A run, its row taken for this transaction.
 
     Attributes:
+        chain: the name of its chain.
+        written_seq: the last number of its history that the database knows.
         bells: by queue, how many of its queued calls have a bell out, and whether others are held back.
     """
 
     id: UUID
     chain_id: int
+    chain: str
     state: State
     owner_id: int
     reuse: str
     priority: str
     bells: dict[str, tuple[int, bool]]
     last_seq: int
+    written_seq: int
     warnings: list[str]
     started_at: datetime | None
     changed: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +43,10 @@ class RunRow:
 
     def change(self, **values: Any) -> None:
         """Set columns."""
-        _set(self, values)
+        for name, value in values.items():
+            if name in _KNOWN_OF_RUNS:
+                setattr(self, name, value)
+        self.changed.update(values)
 
     def set_bells(self, queue: str, out: int, *, held: bool) -> None:
         """Note how many bells it has out on a queue, and whether calls are held back."""
@@ -61,7 +68,7 @@ class CallRow:
     """
 
     id: UUID
-    run_id: UUID
+    run: RunRow
     parent_id: UUID | None
     chainlet: str
     queue: str
@@ -95,9 +102,17 @@ class CallRow:
     new: bool = False
     changed: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def run_id(self) -> UUID:
+        """Its run's id."""
+        return self.run.id
+
     def change(self, **values: Any) -> None:
         """Set columns."""
-        _set(self, values)
+        for name, value in values.items():
+            if name in _KNOWN_OF_CALLS:
+                setattr(self, name, value)
+        self.changed.update(values)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -141,8 +156,6 @@ def from_text(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _set(row: RunRow | CallRow, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if name in row.__slots__:  # the others are only written, never read here
-            setattr(row, name, value)
-    row.changed.update(values)
+# Other columns are only written, never read here.
+_KNOWN_OF_RUNS = frozenset(RunRow.__slots__)
+_KNOWN_OF_CALLS = frozenset(CallRow.__slots__)

@@ -80,7 +80,7 @@ def cancel_run(*, run: Run, by: str) -> Run:
             raise RunAlreadyFinal
         row.change(state=State.CANCELLED, ended_at=work.now)
         transitions.cancel_tree(work, [root] if root is not None else [])
-        work.event(run.id, "run.cancelled", {"by": by})
+        work.event(row, "run.cancelled", {"by": by})
         crash_point("cancel.midway")
     run.refresh_from_db()
     return run
@@ -110,7 +110,7 @@ def resume_run(*, run: Run, by: str, deadline_s: float | None = None) -> Run:
         until = deadline(work.now, deadline_s)
         row.change(state=State.QUEUED, error=None, ended_at=None, deadline_at=until)
         run.unserved.all().delete()  # what it was told holds no more; it will be told anew
-        work.event(run.id, "run.resumed", {"by": by, **told(until)})
+        work.event(row, "run.resumed", {"by": by, **told(until)})
         transitions.requeue_ended(work, root)
     run.refresh_from_db()
     return run

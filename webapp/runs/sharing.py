@@ -8,7 +8,6 @@ the run is taken. Runs of the same user and chain share what one run could have.
 
 import time
 from functools import lru_cache
-from uuid import UUID
 
 from webapp.fleet.services import slots_on
 from webapp.runs.models import OPEN, Invocation, Run, State
@@ -31,7 +30,7 @@ def window(*, slots: int, rivals: int) -> int:
 
 def enter(work: Workset, row: CallRow) -> None:
     """A call is queued and due: ring for it, or hold it back."""
-    run = work.run(row.run_id)
+    run = row.run
     out, held = run.bells.get(row.queue, (0, False))
     if out < _window(run, row.queue):
         row.change(rung_at=work.now)
@@ -42,54 +41,48 @@ def enter(work: Workset, row: CallRow) -> None:
         run.set_bells(row.queue, out, held=True)
 
 
-def hold(work: Workset, row: CallRow) -> None:
+def hold(row: CallRow) -> None:
     """A call is queued and not due yet: it gets its bell when it is, and another of its run is taken, or by the reconciler."""
-    run = work.run(row.run_id)
+    run = row.run
     out, _ = run.bells.get(row.queue, (0, False))
     run.set_bells(row.queue, out, held=True)
 
 
-def leave(work: Workset, row: CallRow) -> None:
+def leave(row: CallRow) -> None:
     """A queued call is about to be taken, or to end: its bell is answered. Then comes `top_up`."""
     if row.rung_at is not None:
-        run = work.run(row.run_id)
+        run = row.run
         out, held = run.bells.get(row.queue, (0, False))
         run.set_bells(row.queue, max(out - 1, 0), held=held)
 
 
-def top_up(work: Workset, *, run_id: UUID, queue: str) -> None:
+def top_up(work: Workset, *, run: RunRow, queue: str) -> None:
     """Ring for calls that are held back, once half of what a run may have out is answered."""
-    run = work.run(run_id)
     out, held = run.bells.get(queue, (0, False))
     if held and run.state in OPEN and out <= _window(run, queue) // 2:
-        refill(work, run_id=run_id, queue=queue)
+        refill(work, run=run, queue=queue)
 
 
-def refill(work: Workset, *, run_id: UUID, queue: str) -> None:
+def refill(work: Workset, *, run: RunRow, queue: str) -> None:
     """Ring for calls that are held back, the oldest first, as many as the run may have out."""
     work.write()  # what this transaction itself has held back is to be found
-    run = work.run(run_id)
     waiting = Invocation.objects.filter(
-        run_id=run_id, queue=queue, state=State.QUEUED, rung_at=None, available_at__lte=work.now
+        run_id=run.id, queue=queue, state=State.QUEUED, rung_at=None, available_at__lte=work.now
     )
     out, _ = run.bells.get(queue, (0, False))
     room = max(_window(run, queue) - out, 0)
-    ids = list(waiting.order_by("available_at").values_list("id", flat=True)[: room + 1])
-    run.set_bells(queue, out, held=len(ids) > room)
-    work.load(ids[:room])
-    for id in ids[:room]:
-        row = work.call(id)
-        if row is not None and row.state == State.QUEUED and row.rung_at is None:
-            enter(work, row)
+    found = list(waiting.order_by("available_at").values_list("id", "chainlet")[: room + 1])
+    run.set_bells(queue, out + len(found[:room]), held=len(found) > room)
+    work.ring_held(run, queue, found[:room])
 
 
-def recount(work: Workset, *, run_id: UUID, queue: str) -> None:
+def recount(work: Workset, *, run: RunRow, queue: str) -> None:
     """Count a run's bells anew, for calls that have been held back for longer than they should be."""
     work.write()
     out = Invocation.objects.filter(
-        run_id=run_id, queue=queue, state=State.QUEUED, rung_at__isnull=False
+        run_id=run.id, queue=queue, state=State.QUEUED, rung_at__isnull=False
     ).count()
-    work.run(run_id).set_bells(queue, out, held=True)
+    run.set_bells(queue, out, held=True)
 
 
 def _window(run: RunRow, queue: str) -> int:

@@ -18,7 +18,7 @@ from webapp.runs import columns, sharing, transitions
 from webapp.runs.models import INPUT_SPILLED, RESULT_SPILLED, Event, Invocation, State
 from webapp.runs.reuse import taken_over
 from webapp.runs.rows import CallRow, as_text, from_text
-from webapp.runs.workset import Workset, read_calls, working_on
+from webapp.runs.workset import Workset, working_on
 
 _work: ContextVar[Workset | None] = ContextVar("webapp_workset", default=None)
 
@@ -55,7 +55,7 @@ class DatabaseRunStore:
             fence=Fence(invocation_id=row.id, attempt=row.attempt),
             run_id=row.run_id,
             caller=row.parent_id,
-            chain=work.chain_of(row),
+            chain=row.run.chain,
             chainlet=row.chainlet,
             input=from_text(row.input),
             timeout_s=row.timeout_s,
@@ -72,13 +72,13 @@ class DatabaseRunStore:
         if row is None:
             row = work.add(_new_row(work, caller, call))
             if call.input_spilled:
-                _record(work, row, call.input)
+                _record(row, call.input)
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
-            work.event(row.run_id, "invocation.queued", data, invocation=row.id)
+            work.event(row.run, "invocation.queued", data, invocation=row.id)
             if not taken_over(work, row):
                 sharing.enter(work, row)
         elif row.state == State.SUCCEEDED:
-            work.event(row.run_id, "invocation.kept", invocation=row.id)
+            work.event(row.run, "invocation.kept", invocation=row.id)
         elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
             # The caller itself failed or was resumed since, so it gets a new try. After a mere
             # crash the recorded failure stands, or a call that kills workers would never end.
@@ -101,8 +101,7 @@ class DatabaseRunStore:
         work = _work.get()
         if work is None:
             with _available():
-                rows = read_calls(columns.Link(), ids)
-            return [_outcome(row) for row in rows]
+                return read_outcomes(ids)
         work.load(ids)
         return [_outcome(row) for id in ids if (row := work.call(id)) is not None]
 
@@ -115,7 +114,7 @@ class DatabaseRunStore:
             # answer counts; ours came from the same input, so nothing is lost.
             return False
         if spilled:
-            _record(work, row, result)
+            _record(row, result)
         if transitions.succeed(work, row, result, called=called, spilled=spilled):
             work.write()
             delete_scratch(run_id=row.run_id)
@@ -136,7 +135,7 @@ class DatabaseRunStore:
         row = transitions.owned(work, fence)
         if row is not None:
             data = {"attempt": fence.attempt, "index": index, **piece}
-            work.event(row.run_id, "invocation.output", data, invocation=row.id)
+            work.event(row.run, "invocation.output", data, invocation=row.id)
             transitions.wake_caller(work, row)
 
     def outputs(self, *, invocation_id: UUID, after: int) -> list[Output]:
@@ -161,7 +160,7 @@ class DatabaseRunStore:
         row = transitions.owned(work, fence)
         if row is not None:
             row.change(waiting=True)
-            work.event(row.run_id, "invocation.waiting", {"attempt": fence.attempt}, invocation=row.id)
+            work.event(row.run, "invocation.waiting", {"attempt": fence.attempt}, invocation=row.id)
 
     def cancel_call(self, *, parent: Fence, invocation_id: UUID) -> None:
         """Cancel a call that its caller gave up."""
@@ -176,7 +175,7 @@ class DatabaseRunStore:
         row = transitions.owned(work, fence)
         if row is None:
             return  # a newer attempt has the work; what it says counts
-        run = work.run(row.run_id)
+        run = row.run
         if type == "progress":
             run.change(progress=as_text(data))
         elif type == "warning":
@@ -184,7 +183,7 @@ class DatabaseRunStore:
                 return  # a new attempt says again what the last one said
             run.warnings.append(data["message"])
             run.changed["warnings"] = as_text(run.warnings)
-        work.event(row.run_id, type, data, invocation=row.id)
+        work.event(row.run, type, data, invocation=row.id)
 
     def join(self, *, worker: WorkerIdentity) -> None:
         """Make a worker known; what a dead one in its place held is free at once."""
@@ -222,6 +221,21 @@ def _available() -> Iterator[None]:
         raise StoreUnavailable(str(error)) from error
 
 
+def read_outcomes(ids: Collection[UUID]) -> list[Outcome]:
+    """How far invocations are; those that are not there are left out."""
+    rows = columns.Link().select(Invocation, ("id", "state", "spilled", "result", "error"), ids)
+    return [
+        Outcome(
+            id=id,
+            state=engine.State(state),
+            result=from_text(result),
+            failure=Failure.model_validate_json(error) if error else None,
+            spilled=bool(spilled & RESULT_SPILLED),
+        )
+        for id, state, spilled, result, error in rows
+    ]
+
+
 def read_outputs(*, invocation_id: UUID, after: int) -> list[Output]:
     """The pieces that a streaming call has given, with a `seq` above `after`."""
     found = Event.objects.filter(
@@ -233,7 +247,7 @@ def read_outputs(*, invocation_id: UUID, after: int) -> list[Output]:
 def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
     return CallRow(
         id=call.id,
-        run_id=caller.run_id,
+        run=caller.run,
         parent_id=caller.id,
         chainlet=call.chainlet,
         queue=call.queue,
@@ -254,8 +268,8 @@ def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:
     )
 
 
-def _record(work: Workset, row: CallRow, handle: Mapping[str, Any]) -> None:
-    record_value(handle, run_id=row.run_id, owner_id=work.run(row.run_id).owner_id)
+def _record(row: CallRow, handle: Mapping[str, Any]) -> None:
+    record_value(handle, run_id=row.run_id, owner_id=row.run.owner_id)
 
 
 def _output(event: Event) -> Output:

@@ -34,14 +34,14 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
     due = row.available_at is not None and row.available_at <= work.now
     if row.state != State.QUEUED or not due:
         return False  # a doubled bell, or a cancelled call: somebody else has it, or nobody needs it
-    if work.run(row.run_id).state not in OPEN:
+    if row.run.state not in OPEN:
         return False  # what a run leaves open ends with it, so this is a row that nobody needs
     if not limits.has_room(work, row):
         return False  # rung again as soon as one of its kind ends
     if not pacing.may_start(work, row):
         limits.ring_next(work, row)
         return False  # rung again when it may
-    sharing.leave(work, row)
+    sharing.leave(row)
     row.change(
         state=State.RUNNING,
         attempt=row.attempt + 1,
@@ -53,13 +53,13 @@ def claim(work: Workset, row: CallRow, worker: WorkerIdentity) -> bool:
         error=None,
     )
     work.begin_attempt(row, worker=worker.name, hardware=worker.hardware)
-    sharing.top_up(work, run_id=row.run_id, queue=row.queue)
-    run = work.run(row.run_id)
+    sharing.top_up(work, run=row.run, queue=row.queue)
+    run = row.run
     if row.parent_id is None and run.state == State.QUEUED:
         run.change(state=State.RUNNING, started_at=run.started_at or work.now)
-        work.event(row.run_id, "run.started")
+        work.event(row.run, "run.started")
     data = {"attempt": row.attempt, "worker": worker.name, "hardware": worker.hardware}
-    work.event(row.run_id, "invocation.started", data, invocation=row.id)
+    work.event(row.run, "invocation.started", data, invocation=row.id)
     return True
 
 
@@ -70,15 +70,15 @@ def succeed(work: Workset, row: CallRow, result: Any, *, called: bool = True, sp
     if spilled:
         row.change(spilled=row.spilled | RESULT_SPILLED)
     work.end_attempt(row, AttemptState.SUCCEEDED)
-    work.event(row.run_id, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
+    work.event(row.run, "invocation.succeeded", {"attempt": row.attempt}, invocation=row.id)
     _settle(work, row, called=called)
     if row.parent_id is not None:
         return False
-    run = work.run(row.run_id)
+    run = row.run
     run.change(state=State.SUCCEEDED, output=text, ended_at=work.now)
     if spilled:
         run.change(output_spilled=True)
-    work.event(row.run_id, "run.succeeded")
+    work.event(row.run, "run.succeeded")
     return True
 
 
@@ -98,7 +98,7 @@ def fail(work: Workset, row: CallRow, failure: Failure, *, final: bool = False) 
         return
     data = {"attempt": row.attempt, "error": error, "retry_in": decision.delay_s}
     _queue(work, row, delay_s=decision.delay_s, bell=False, round=row.round + 1)
-    work.event(row.run_id, "invocation.failed", data, invocation=row.id)
+    work.event(row.run, "invocation.failed", data, invocation=row.id)
     limits.ring_next(work, row)
 
 
@@ -141,7 +141,7 @@ def requeue_ended(work: Workset, row: CallRow, **changes: Any) -> None:
     _queue(work, row, failures=0, deaths=0, ended_at=None, error=None, round=row.round + 1, **changes)
     work.opened(row)
     data = {"attempt": row.attempt, "reason": "resumed"}
-    work.event(row.run_id, "invocation.requeued", data, invocation=row.id)
+    work.event(row.run, "invocation.requeued", data, invocation=row.id)
 
 
 def cancel_tree(work: Workset, rows: Iterable[CallRow]) -> None:
@@ -151,16 +151,16 @@ def cancel_tree(work: Workset, rows: Iterable[CallRow]) -> None:
         for row in level:
             was_running = row.state == State.RUNNING
             if not was_running:
-                sharing.leave(work, row)
+                sharing.leave(row)
             error = as_text(_failure(row, "CallCancelled", f"`{row.chainlet}` was cancelled."))
             row.change(state=State.CANCELLED, error=error, **_ended(work))
             if was_running:
                 work.end_attempt(row, AttemptState.CANCELLED)
                 work.mail(row.worker, row.id)
-            work.event(row.run_id, "invocation.cancelled", {"attempt": row.attempt}, invocation=row.id)
+            work.event(row.run, "invocation.cancelled", {"attempt": row.attempt}, invocation=row.id)
             limits.ring_next(work, row)
-        for run_id, queue in {(row.run_id, row.queue) for row in level}:
-            sharing.top_up(work, run_id=run_id, queue=queue)
+        for run, queue in {(row.run_id, row.queue): (row.run, row.queue) for row in level}.values():
+            sharing.top_up(work, run=run, queue=queue)
         # Calls of an invocation that ended by itself were settled then; so follow only what ends now.
         level = [child for row in level for child in work.open_calls_of(row.id)]
 
@@ -173,9 +173,7 @@ def wake_caller(work: Workset, row: CallRow) -> None:
 def _requeue(work: Workset, row: CallRow, *, reason: str, attempt_state: AttemptState) -> None:
     work.end_attempt(row, attempt_state)
     _queue(work, row)
-    work.event(
-        row.run_id, "invocation.requeued", {"attempt": row.attempt, "reason": reason}, invocation=row.id
-    )
+    work.event(row.run, "invocation.requeued", {"attempt": row.attempt, "reason": reason}, invocation=row.id)
 
 
 def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = True, **changes: Any) -> None:
@@ -192,18 +190,18 @@ def _queue(work: Workset, row: CallRow, *, delay_s: float = 0.0, bell: bool = Tr
     if bell:
         sharing.enter(work, row)
     else:
-        sharing.hold(work, row)
+        sharing.hold(row)
 
 
 def _give_up(work: Workset, row: CallRow, error: dict[str, Any], **why: str) -> None:
     text = as_text(error)
     row.change(state=State.FAILED, error=text, **_ended(work))
     data = {"attempt": row.attempt, "error": error, "retry_in": None, **why}
-    work.event(row.run_id, "invocation.failed", data, invocation=row.id)
+    work.event(row.run, "invocation.failed", data, invocation=row.id)
     _settle(work, row)
     if row.parent_id is None:
-        work.run(row.run_id).change(state=State.FAILED, error=text, ended_at=work.now)
-        work.event(row.run_id, "run.failed", {"error": error})
+        row.run.change(state=State.FAILED, error=text, ended_at=work.now)
+        work.event(row.run, "run.failed", {"error": error})
 
 
 def _settle(work: Workset, row: CallRow, *, called: bool = True) -> None:

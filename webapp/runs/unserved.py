@@ -42,7 +42,7 @@ def tell_unserved(*, now: datetime) -> int:
             if row.state not in OPEN:
                 continue  # its last event has been written, and says enough
             Unserved.objects.bulk_create(after.values())
-            work.event(run, "run.unserved", {"queues": [shown(wait) for wait in after.values()]})
+            work.event(row, "run.unserved", {"queues": [shown(wait) for wait in after.values()]})
     return len(changed)
 
 

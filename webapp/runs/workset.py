@@ -23,7 +23,7 @@ from webapp.runs.models import OPEN, Attempt, AttemptState, Event, Invocation, P
 from webapp.runs.rows import AttemptRow, CallRow, PaceRow, RunRow, as_text, from_text
 
 _CORE = (
-    "id", "run_id", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
+    "id", "run", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
     "round", "caller_round", "max_attempts", "timeout_s", "fleet_limit", "rate_limit", "worker", "lease_expires_at",
     "available_at", "rung_at", "started_at", "spilled",
 )  # fmt: skip
@@ -33,6 +33,7 @@ _TEXTS = (
     "CASE WHEN self.state IN ('failed', 'cancelled') THEN CAST(self.error AS text) END",
     "(SELECT caller.worker FROM runs_invocation AS caller WHERE caller.id = self.parent_id)",
 )
+_NOTHING: Mapping[str, Any] = {}
 _MOMENTS = 1000  # more than a transaction has operations
 _RUN = (
     "id", "chain_id", "owner_id", "state", "reuse", "priority", "last_seq", "warnings", "started_at", "bells",
@@ -60,8 +61,9 @@ class Workset:
         self.now: datetime = clock.now()
         self._link = columns.Link()
         self._moments = 0
-        self._calls: dict[UUID, CallRow | None] = {}
-        self._runs: dict[UUID, RunRow | None] = {}
+        # By the ids' numbers: that of an id itself is hashed and compared by slow code.
+        self._calls: dict[int, CallRow | None] = {}
+        self._runs: dict[int, RunRow | None] = {}
         self._children: dict[UUID, list[UUID]] = {}
         self._attempts: dict[tuple[UUID, int], AttemptRow] = {}
         self._events: list[tuple[UUID, int, datetime, str, UUID | None, str]] = []
@@ -76,42 +78,54 @@ class Workset:
 
     def load(self, ids: Iterable[UUID]) -> None:
         """Read invocations and take their runs; those that are not there are known as missing."""
-        wanted = [id for id in dict.fromkeys(ids) if id not in self._calls]
+        wanted = {id.int: id for id in ids if id.int not in self._calls}
         if not wanted:
             return
-        self._hold(wanted, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN {ids})")
+        found = list(wanted.values())
+        self._hold(found, where="id IN (SELECT run_id FROM runs_invocation WHERE id IN {ids})")
         # Only now, with the runs taken, is what stands in the rows the last word.
         self._calls.update(dict.fromkeys(wanted))
-        self._calls.update({row.id: row for row in read_calls(self._link, wanted)})
+        for row in self._link.select(Invocation, _CORE, found, texts=_TEXTS):
+            self._calls[row[0].int] = self._call_row(row)
 
     def take_runs(self, ids: Collection[UUID]) -> None:
         """Hold these runs until the end; in the order of their ids, so that no two transactions wait for each other."""
-        wanted = [id for id in ids if id not in self._runs]
-        self._runs.update(dict.fromkeys(wanted))
+        wanted = [id for id in ids if id.int not in self._runs]
+        self._runs.update(dict.fromkeys(id.int for id in wanted))
         self._hold(wanted, where="id IN {ids}")
 
     def _hold(self, ids: Collection[UUID], *, where: str) -> None:
         for row in self._link.select(Run, _RUN, ids, where=where, lock=True):
             id, chain_id, owner_id, state, reuse, priority, last_seq, warnings, started_at, bells = row
-            if self._runs.get(id) is None:
-                self._runs[id] = RunRow(
+            if self._runs.get(id.int) is None:
+                self._runs[id.int] = RunRow(
                     id=id,
                     chain_id=chain_id,
+                    chain=_chain_name(chain_id, self._link.database),
                     state=State(state),
                     owner_id=owner_id,
                     reuse=reuse,
                     priority=priority,
                     bells={queue: (out, held) for queue, (out, held) in from_text(bells).items()},
                     last_seq=last_seq,
+                    written_seq=last_seq,
                     warnings=from_text(warnings),
                     started_at=started_at,
                 )
 
+    def _call_row(self, read: list[Any]) -> CallRow:
+        *core, input, result, error, caller_worker = read
+        values = dict(zip(_CORE, core, strict=True))
+        run = self._runs[values["run"].int]
+        assert run is not None, "it was taken before"
+        values["run"], values["state"] = run, State(values["state"])
+        return CallRow(**values, input=input, result=result, error=error, caller_worker=caller_worker or "")
+
     def call(self, id: UUID) -> CallRow | None:
         """An invocation; None if there is none."""
-        if id not in self._calls:
+        if id.int not in self._calls:
             self.load([id])
-        return self._calls[id]
+        return self._calls[id.int]
 
     def queued(self) -> list[CallRow]:
         """Invocations that are here and wait to be taken."""
@@ -119,28 +133,18 @@ class Workset:
 
     def missing(self) -> list[UUID]:
         """Invocations that were looked for and are not there; those about to be recorded are among them."""
-        return [id for id, row in self._calls.items() if row is None]
+        return [UUID(int=number) for number, row in self._calls.items() if row is None]
 
     def find_run(self, id: UUID) -> RunRow | None:
         """A run; None if it was deleted."""
-        if id not in self._runs:
+        if id.int not in self._runs:
             self.take_runs([id])
-        return self._runs[id]
+        return self._runs[id.int]
 
     def root_of(self, run_id: UUID) -> CallRow | None:
         """The invocation that a run began with."""
         found = Invocation.objects.filter(run_id=run_id, parent=None).values_list("id", flat=True).first()
         return self.call(found) if found is not None else None
-
-    def run(self, id: UUID) -> RunRow:
-        """The run of an invocation that is here."""
-        found = self.find_run(id)
-        assert found is not None, "its row is held, so nobody can have deleted it"
-        return found
-
-    def chain_of(self, row: CallRow) -> str:
-        """The name of the chain that an invocation belongs to. Joined to a run's row, the chain's would be held too."""
-        return _chain_name(self.run(row.run_id).chain_id, self._link.database)
 
     def open_calls_of(self, id: UUID) -> list[CallRow]:
         """What an invocation called and what has not ended, the oldest first."""
@@ -160,13 +164,13 @@ class Workset:
             for parent, child in open_calls.values_list("parent_id", "id"):
                 self._children[parent].append(child)
             self.load(child for other in asked for child in self._children[other])
-        rows = [self._calls[child] for child in dict.fromkeys(self._children[id])]
+        rows = [self._calls[child.int] for child in dict.fromkeys(self._children[id])]
         return [row for row in rows if row is not None and row.state in OPEN]
 
     def add(self, row: CallRow) -> CallRow:
         """Record a new invocation."""
         row.new = True
-        self._calls[row.id] = row
+        self._calls[row.id.int] = row
         self._children[row.id] = []
         self.opened(row)
         return row
@@ -197,29 +201,27 @@ class Workset:
         attempt.state, attempt.ended_at, attempt.error = state, self.now, error
 
     def event(
-        self,
-        run_id: UUID,
-        type: str,
-        data: Mapping[str, Any] | None = None,
-        *,
-        invocation: UUID | None = None,
+        self, run: RunRow, type: str, data: Mapping[str, Any] = _NOTHING, *, invocation: UUID | None = None
     ) -> None:
         """Add a line to a run's history, with the next number."""
-        run = self.run(run_id)
-        run.change(last_seq=run.last_seq + 1)
-        self._events.append((run_id, run.last_seq, self.now, type, invocation, as_text(data or {})))
+        run.last_seq += 1
+        self._events.append((run.id, run.last_seq, self.now, type, invocation, as_text(data)))
 
     def ring(self, row: CallRow) -> None:
         """Tell the workers of an invocation's queue, once this transaction is committed."""
-        chain = self.chain_of(row)
+        self._ring(row.run, row.id, row.chainlet, row.queue)
+
+    def ring_held(self, run: RunRow, queue: str, calls: Collection[tuple[UUID, str]]) -> None:
+        """Note that bells go out for calls of a run that wait on a queue, by id and chainlet; and ring."""
+        self._link.update(Invocation, ("id",), [((id,), {"rung_at": self.now}) for id, _ in calls])
+        for id, chainlet in calls:
+            if (row := self._calls.get(id.int)) is not None:
+                row.rung_at = self.now
+            self._ring(run, id, chainlet, queue)
+
+    def _ring(self, run: RunRow, id: UUID, chainlet: str, queue: str) -> None:
         self._messages.append(
-            Bell(
-                chain=chain,
-                chainlet=row.chainlet,
-                queue=row.queue,
-                invocation_id=row.id,
-                priority=self.run(row.run_id).priority,
-            )
+            Bell(chain=run.chain, chainlet=chainlet, queue=queue, invocation_id=id, priority=run.priority)
         )
 
     def mail(self, worker: str, invocation_id: UUID, *, ended: bool = False) -> None:
@@ -250,6 +252,8 @@ class Workset:
             if run is not None and run.rang:
                 run.changed["bells"] = as_text(run.bells)
                 run.rang = False
+            if run is not None and run.last_seq > run.written_seq:
+                run.changed["last_seq"] = run.written_seq = run.last_seq
         if self.paces:
             paces = [pace for pace in self.paces.values() if pace.changed]
             self._link.update(
@@ -280,22 +284,11 @@ def working_on(ids: Iterable[UUID] = (), *, runs: Collection[UUID] = ()) -> Iter
         workset.write()
 
 
-def read_calls(link: columns.Link, ids: Collection[UUID]) -> list[CallRow]:
-    """Invocations as they stand; those that are not there are left out."""
-    found = []
-    for *core, input, result, error, caller in link.select(Invocation, _CORE, ids, texts=_TEXTS):
-        values = dict(zip(_CORE, core, strict=True))
-        values["state"] = State(values["state"])
-        row = CallRow(**values, input=input, result=result, error=error, caller_worker=caller or "")
-        found.append(row)
-    return found
-
-
 @functools.lru_cache(1024)
 def _chain_name(chain_id: int, database: str) -> str:  # noqa: ARG001 (part of the key: tests have several)
     return Chain.objects.values_list("name", flat=True).get(id=chain_id)
 
 
-_NAMED = {"run": "run_id", "parent": "parent_id"}
+_NAMED = {"run": "run.id", "parent": "parent_id"}
 _new_call: Callable[[CallRow], Sequence[Any]] = attrgetter(*(_NAMED.get(name, name) for name in _NEW_CALL))
 _new_attempt: Callable[[AttemptRow], Sequence[Any]] = attrgetter("invocation_id", *_NEW_ATTEMPT[1:])
