@@ -26,6 +26,7 @@ PRELOAD = env.names("PRELOAD", "transcribe.WhisperModel")
 WORKER_PROCESSES = env.number(
     "WORKER_PROCESSES", 0
 )  # 0: one for each GPU; without, one for each core, at most 4
+CPU_PROCESSES = env.number("CPU_PROCESSES", 1, minimum=1)  # that serve the queue cpu
 WORKER_MEMORY = env.size("WORKER_MEMORY")  # for the replicas of one worker process; none: all there is
 MODEL_QUEUES = env.text("MODEL_QUEUES")  # empty: by the GPUs that are there; without, gpu.* on the CPU
 # Celery and redis-py write the address of a socket differently; here it is always redis-py's.

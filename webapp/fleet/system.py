@@ -131,15 +131,18 @@ class System:
             ready_check=self._web_ready,
             pass_fds=(listening_fd,),
         )
-        cpu = Role(
-            name="cpu",
-            command=_manage("worker", "--queues", "cpu", "--concurrency", "128", "--name", "cpu"),
-            env=shared,
-            ready_line=READY,
-            muted=_GOODBYE,
-        )
+        cpus = [
+            Role(
+                name=name,
+                command=_manage("worker", "--queues", "cpu", "--concurrency", "128", "--name", name),
+                env=shared,
+                ready_line=READY,
+                muted=_GOODBYE,
+            )
+            for name in ["cpu", *(f"cpu-{n}" for n in range(2, settings.CPU_PROCESSES + 1))]
+        ]
         reconciler = Role(name="reconciler", command=_manage("reconciler"), env=shared)
-        return [web, *models, cpu, reconciler]
+        return [web, *models, *cpus, reconciler]
 
     async def _web_ready(self) -> bool:
         try:

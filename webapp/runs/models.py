@@ -285,7 +285,8 @@ class Attempt(models.Model):
 class Event(models.Model):
     """One line of a run's history."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    # The constraint below is an index that begins with it.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveBigIntegerField()
     at = models.DateTimeField()
     type = models.CharField(max_length=50)

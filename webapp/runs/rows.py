@@ -4,11 +4,13 @@ Inputs, results and errors are JSON texts here: most of what happens to a row ne
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from webapp.runs.models import State
 
@@ -149,6 +151,14 @@ class AttemptRow:
 def as_text(value: Any) -> str:
     """JSON as it stands in a column."""
     return _encode(value)
+
+
+def as_line(data: Mapping[str, Any]) -> str:
+    """JSON of a line of a run's history: browsers read it, so what is no number for them is null."""
+    try:
+        return orjson.dumps(data).decode()
+    except orjson.JSONEncodeError:  # a number too large for it, or a key that is no text
+        return _encode(data)
 
 
 def from_text(text: str | None) -> Any:

@@ -20,7 +20,7 @@ from webapp.catalog.models import Chain
 from webapp.runs import clock, columns
 from webapp.runs.doorbell import Mail, Message, News, doorbell
 from webapp.runs.models import OPEN, Attempt, AttemptState, Event, Invocation, Pace, Run, State
-from webapp.runs.rows import AttemptRow, CallRow, PaceRow, RunRow, as_text, from_text
+from webapp.runs.rows import AttemptRow, CallRow, PaceRow, RunRow, as_line, as_text, from_text
 
 _CORE = (
     "id", "run", "parent_id", "chainlet", "queue", "state", "attempt", "failures", "deaths", "waiting",
@@ -205,7 +205,7 @@ class Workset:
     ) -> None:
         """Add a line to a run's history, with the next number."""
         run.last_seq += 1
-        self._events.append((run.id, run.last_seq, self.now, type, invocation, as_text(data)))
+        self._events.append((run.id, run.last_seq, self.now, type, invocation, as_line(data)))
 
     def ring(self, row: CallRow) -> None:
         """Tell the workers of an invocation's queue, once this transaction is committed."""
