@@ -90,7 +90,8 @@ class ChainletsConsumer(Consumer):
         if (
             isinstance(task, ChainletTask)
             and message.body == EMPTY_BODY
-            and headers.get("id", "") not in state.revoked
+            and (id := headers.get("id"))
+            and id not in state.revoked
             and not any(headers.get(name) for name in _MORE)
             and not self.task_buckets[task.name]
             and not self._somebody_listens()

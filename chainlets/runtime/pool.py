@@ -22,7 +22,7 @@ from chainlets.runtime.engine import Engine
 from chainlets.runtime.message import CallRequest, Message, PlainRequest
 from chainlets.runtime.tasks import Bell, ChainletTask
 from chainlets.runtime.terms import Terms
-from chainlets.runtime.time_limits import TimeLimits
+from chainlets.runtime.time_limits import UNLIMITED, TimeLimits
 
 log = logging.getLogger(__name__)
 
@@ -152,10 +152,9 @@ class ChainletPool(BasePool):
     def _limits(self, task: ChainletTask, request: CallRequest | PlainRequest) -> TimeLimits:
         """The message's own limits, else those of `control time_limit`, else those the worker was started with."""
         hard_s, soft_s = request.time_limits
-        return TimeLimits(
-            soft_s=soft_s or task.soft_time_limit or self.options.get("soft_timeout"),
-            hard_s=hard_s or task.time_limit or self.options.get("timeout"),
-        )
+        soft_s = soft_s or task.soft_time_limit or self.options.get("soft_timeout")
+        hard_s = hard_s or task.time_limit or self.options.get("timeout")
+        return TimeLimits(soft_s=soft_s, hard_s=hard_s) if soft_s or hard_s else UNLIMITED
 
     def _send_event(self, type: str, **fields: Any) -> None:
         if self.app.consumer is not None:
