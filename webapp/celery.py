@@ -174,7 +174,7 @@ app.conf.update(
     task_default_queue="cpu",
     task_create_missing_queues=True,
     worker_prefetch_multiplier=1,
-    worker_consumer="chainlets.runtime.tasks:ChainletsConsumer",
+    worker_consumer="chainlets.runtime.consumer:ChainletsConsumer",
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     worker_send_task_events=False,

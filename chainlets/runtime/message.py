@@ -9,14 +9,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from celery.worker import state
 from celery.worker.request import Request
 
 from chainlets.failure import Failure
 from chainlets.runtime.crash_points import crash_point
+from chainlets.runtime.tasks import ChainletTask
+
+
+class Takes(Protocol):
+    """What takes messages, as far as their requests need it."""
+
+    hostname: str
+
+    def tell(self, type: str, **fields: Any) -> None:
+        """Send an event."""
+
+    def take_more(self) -> None:
+        """Look whether there is room for more; from any thread."""
 
 
 class CallRequest(Request):
@@ -25,6 +38,71 @@ class CallRequest(Request):
     def cancel(self, pool: Any, *_: Any, **__: Any) -> None:
         """The worker is to end at once: the call is handed back, and no signal is sent to a process."""
         pool.hurry()
+
+
+class PlainRequest:
+    """The same of a plain bell, which has no more than an id: what Celery's books and commands need.
+
+    Celery's own reads, copies and checks all that a message may say, and leaves the acknowledgement to its
+    loop. This one may be acknowledged from any thread, since our broker does not note it.
+
+    Args:
+        message: as it came from the broker.
+        task: what it is for.
+        consumer: which took it.
+    """
+
+    def __init__(self, message: Any, task: ChainletTask, consumer: Takes) -> None:
+        self.id: str = message.headers["id"]
+        self.name: str = task.name
+        self.task = task
+        self.message = message
+        self.time_limits: Sequence[float | None] = message.headers.get("timelimit") or (None, None)
+        self.acknowledged = False
+        self.time_start: float | None = None
+        self.worker_pid: int | None = None
+        self._consumer = consumer
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """The call executes since `time_accepted`, by the monotonic clock."""
+        self.worker_pid = pid
+        self.time_start = time.time() - (time.monotonic() - time_accepted)
+        state.task_accepted(self)
+        self._consumer.tell("task-started", uuid=self.id)
+
+    def acknowledge(self) -> None:
+        """Make room for another message."""
+        self.acknowledged = True
+        self.message.ack()
+        self._consumer.take_more()
+
+    def cancel(self, pool: Any, *_: Any, **__: Any) -> None:
+        """As above."""
+        pool.hurry()
+
+    def terminate(self, *_: Any, **__: Any) -> None:
+        """Nothing: who revokes a call cancels its row."""
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (as Celery has it)
+        """What `inspect` shows."""
+        delivery = self.message.delivery_info
+        return {
+            "id": self.id,
+            "name": self.name,
+            "args": "()" if safe else [],
+            "kwargs": "{}" if safe else {},
+            "type": self.name,
+            "hostname": self._consumer.hostname,
+            "time_start": self.time_start,
+            "acknowledged": self.acknowledged,
+            "delivery_info": {
+                "exchange": delivery.get("exchange"),
+                "routing_key": delivery.get("routing_key"),
+                "priority": self.message.properties.get("priority"),
+                "redelivered": delivery.get("redelivered", False),
+            },
+            "worker_pid": self.worker_pid,
+        }
 
 
 class Message:
@@ -36,8 +114,10 @@ class Message:
         send_event: how to send an event of a task.
     """
 
-    def __init__(self, request: Request, held: set[Message], send_event: Callable[..., None]) -> None:
-        self._request: Request | None = request
+    def __init__(
+        self, request: CallRequest | PlainRequest, held: set[Message], send_event: Callable[..., None]
+    ) -> None:
+        self._request: CallRequest | PlainRequest | None = request
         self._id = request.id
         self._held = held
         self._send_event = send_event

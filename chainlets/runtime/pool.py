@@ -19,10 +19,10 @@ from uuid import UUID
 from celery.concurrency.base import BasePool, apply_target
 
 from chainlets.runtime.engine import Engine
-from chainlets.runtime.message import CallRequest, Message
+from chainlets.runtime.message import CallRequest, Message, PlainRequest
 from chainlets.runtime.tasks import Bell, ChainletTask
 from chainlets.runtime.terms import Terms
-from chainlets.runtime.time_limits import TimeLimits
+from chainlets.runtime.time_limits import UNLIMITED, TimeLimits
 
 log = logging.getLogger(__name__)
 
@@ -98,19 +98,25 @@ class ChainletPool(BasePool):
         accept_callback: Callable[..., Any] | None = None,
         **_: Any,
     ) -> None:
-        """Start a task.
+        """Start a task that came by Celery's own way."""
+        request = getattr(callback, "__self__", None)
+        if isinstance(request, CallRequest):
+            self.answer(request)
+        else:
+            self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
+
+    def answer(self, request: CallRequest | PlainRequest) -> None:
+        """Have the engine serve a bell.
 
         What is told of it is told from the engine's threads, as Celery's thread pool does it: what
-        must happen on Celery's loop, the acknowledgement, is sent there by the request itself.
+        must happen on Celery's loop is sent there by the request itself.
         """
-        task = self.app.tasks.get(args[0]) if args else None
-        request = getattr(callback, "__self__", None)
-        if not isinstance(task, ChainletTask) or not isinstance(request, CallRequest) or self.engine is None:
-            self._threads.submit(apply_target, target, args, kwargs, callback, accept_callback)
-            return
+        task = request.task
+        assert isinstance(task, ChainletTask)
+        assert self.engine is not None
         message = Message(request, self._held, self._send_event)
         try:
-            invocation_id = UUID(args[1])
+            invocation_id = UUID(request.id)
         except ValueError:
             message.settle()  # a task that somebody sent by hand: no row says what is to be done
             return
@@ -143,19 +149,16 @@ class ChainletPool(BasePool):
             ),
         )
 
-    def _limits(self, task: ChainletTask, request: CallRequest) -> TimeLimits:
+    def _limits(self, task: ChainletTask, request: CallRequest | PlainRequest) -> TimeLimits:
         """The message's own limits, else those of `control time_limit`, else those the worker was started with."""
         hard_s, soft_s = request.time_limits
-        return TimeLimits(
-            soft_s=soft_s or task.soft_time_limit or self.options.get("soft_timeout"),
-            hard_s=hard_s or task.time_limit or self.options.get("timeout"),
-        )
+        soft_s = soft_s or task.soft_time_limit or self.options.get("soft_timeout")
+        hard_s = hard_s or task.time_limit or self.options.get("timeout")
+        return TimeLimits(soft_s=soft_s, hard_s=hard_s) if soft_s or hard_s else UNLIMITED
 
     def _send_event(self, type: str, **fields: Any) -> None:
-        # Asked each time: after a lost connection there is another dispatcher.
-        dispatcher = getattr(self.app.consumer, "event_dispatcher", None)
-        if dispatcher is not None:
-            dispatcher.send(type, **fields)
+        if self.app.consumer is not None:
+            self.app.consumer.tell(type, **fields)
 
     def _resize(self, limit: int) -> None:
         before, self._threads = self._threads, _threads(limit)

@@ -12,15 +12,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery import Celery, Task
-from celery.worker.consumer import Consumer
 from kombu import Connection, Queue
 from kombu.utils.json import dumps
 
 from chainlets.graph import Chain
-from chainlets.runtime.reconnecting import connect_patiently
 
 _ID = "00000000-1d1d-4000-8000-000000000000"
 _TAG = "00000000-7a67-4000-8000-000000000000"
+#: The body of a message of Celery that has no arguments, and nothing to be called afterwards.
+EMPTY_BODY = dumps([[], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]).encode()
 
 
 class ChainletTask(Task[Any, Any]):
@@ -95,22 +95,3 @@ class BellFounder:
             made: dict[str, Any] = channel._get(queue)  # noqa: SLF001 (the message before any transport wraps it)
         made["properties"]["delivery_tag"] = _TAG
         return str(dumps(made))
-
-
-class ChainletsConsumer(Consumer):
-    """Learns chains that were added while the worker runs, and soon finds a broker that is back."""
-
-    def ensure_connected(self, conn: Connection) -> Connection:
-        """Connect, however long it takes."""
-        connect_patiently(conn)
-        connected: Connection = super().ensure_connected(conn)
-        return connected
-
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Look for new chains; if the task is known now, take the message again."""
-        self.app.learn_chains()  # type: ignore[attr-defined]  # the composition root's own Celery
-        if message.headers.get("task") in self.app.tasks:
-            self.update_strategies()
-            message.requeue()
-        else:
-            super().on_unknown_task(body, message, exc)
