@@ -27,12 +27,14 @@ T = TypeVar("T")
 Then = Callable[[Any, BaseException | None], None]
 
 _RETRY_S = 0.5
+_PATIENCE_S = 0.005
 
 
 class _Operation(NamedTuple):
     run: Callable[[RunStore], Any]
     about: Collection[UUID]
     then: Then
+    patient: bool = False
 
 
 _WAKE = _Operation(run=lambda _: None, about=(), then=lambda _, __: None)
@@ -86,27 +88,44 @@ class Committer:
         return future
 
     def hand_over(
-        self, operation: Callable[[RunStore], Any], about: Collection[UUID], then: Then = lambda _, __: None
+        self,
+        operation: Callable[[RunStore], Any],
+        about: Collection[UUID],
+        then: Then = lambda _, __: None,
+        *,
+        patient: bool = False,
     ) -> None:
-        """As `submit`, but `then` hears of it, on this committer's thread: it must be short and must not raise."""
-        self._waiting.put(_Operation(operation, about, then))
+        """As `submit`, but `then` hears of it, on this committer's thread: it must be short and must not raise.
+
+        Nobody waits for a `patient` one to be recorded. So it may wait a few milliseconds for another
+        that will soon follow, and be part of the same transaction.
+        """
+        self._waiting.put(_Operation(operation, about, then, patient))
 
     def _work(self) -> None:
         stopping = False
         while not stopping:
-            batch = []
-            first = self._waiting.get()
-            while self._urgent:
-                batch.append(self._urgent.popleft())
-            while first is not None:
-                if first is not _WAKE:
-                    batch.append(first)
-                if len(batch) >= self._most or self._waiting.empty():
-                    break
-                first = self._waiting.get()
-            stopping = first is None
+            taken = self._gather()
+            stopping = taken[-1] is None
+            urgent = [self._urgent.popleft() for _ in range(len(self._urgent))]
+            batch = urgent + [one for one in taken if one is not None and one is not _WAKE]
             if batch:
                 self._commit(batch)
+
+    def _gather(self) -> list[_Operation | None]:
+        """What is to be one transaction; None at its end says that it is the last."""
+        following = self._waiting.get()
+        until = time.monotonic() + _PATIENCE_S
+        taken, patient = [following], True
+        while following is not None and len(taken) < self._most:
+            patient = patient and following.patient
+            left = until - time.monotonic() if patient else 0.0
+            try:
+                following = self._waiting.get(timeout=left) if left > 0 else self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            taken.append(following)
+        return taken
 
     def _commit(self, batch: list[_Operation]) -> None:
         while True:

@@ -78,11 +78,14 @@ class Serving:
         on_wait: called once when it stops holding a slot.
         on_end: called once when nothing is left to do.
         terms: what else there is to keep to and to tell.
+
+    Attributes:
+        claimed: that it is ours is recorded.
     """
 
     __slots__ = (
         "_began", "_deadlines", "_holds", "_id", "_lock", "_on_end", "_on_wait", "_replica", "_stopped", "_task", "_terms", "_workshop",
-        "execution", "late_at",
+        "claimed", "execution", "late_at",
     )  # fmt: skip
     execution: Execution
 
@@ -108,6 +111,7 @@ class Serving:
         self._lock = threading.Lock()
         self._holds = False
         self.late_at: float | None = None
+        self.claimed = False
 
     def begin(self) -> None:
         """Wait for a slot, and go on from there."""
@@ -153,11 +157,15 @@ class Serving:
             self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
             return
         crash_point("claim.before")
+        early = self._workshop.calls.early(self._id)
         self._workshop.committer.hand_over(
             lambda store: store.claim(invocation_id=self._id, worker=self._workshop.worker()),
             (self._id,),
-            self._claimed,
+            self._claimed if early is None else self._confirmed,
+            patient=early is not None,
         )
+        if early is not None:
+            self._execute(early)
 
     def _claimed(self, claim: Claim | None, error: BaseException | None) -> None:
         if error is not None:
@@ -167,6 +175,21 @@ class Serving:
             self._end()
             return
         crash_point("claim.after")
+        self.claimed = True
+        self._execute(claim)
+
+    def _confirmed(self, claim: Claim | None, error: BaseException | None) -> None:
+        """It executes already, for when it began its row was not there yet and could be nobody else's."""
+        if claim is not None and claim.fence == self.execution.claim.fence:
+            crash_point("claim.after")
+            self.claimed = True
+            return
+        if error is not None:
+            log.error("%s could not be claimed", self._id, exc_info=error)
+        # Its caller was cut off before the call was recorded: nobody will ask for it.
+        self.execution.cancel(ending=True)
+
+    def _execute(self, claim: Claim) -> None:
         workshop, replica = self._workshop, self._replica
         self.execution = Execution(
             claim=claim,

@@ -28,14 +28,15 @@ def window(*, slots: int, rivals: int) -> int:
     return max(_LEAST, 2 * slots // max(rivals, 1))
 
 
-def enter(work: Workset, row: CallRow) -> None:
-    """A call is queued and due: ring for it, or hold it back."""
+def enter(work: Workset, row: CallRow, *, rung: bool = False) -> None:
+    """A call is queued and due: ring for it, or hold it back. If it is `rung`, its bell is on its way already."""
     run = row.run
     out, held = run.bells.get(row.queue, (0, False))
-    if out < _window(run, row.queue):
+    if rung or out < _window(run, row.queue):
         row.change(rung_at=work.now)
         run.set_bells(row.queue, out + 1, held=held)
-        work.ring(row)
+        if not rung:
+            work.ring(row)
     else:
         row.change(rung_at=None)
         run.set_bells(row.queue, out, held=True)

@@ -76,7 +76,7 @@ class DatabaseRunStore:
             data = {"chainlet": row.chainlet, "parent": str(caller.id), "queue": row.queue, "attempt": 0}
             work.event(row.run, "invocation.queued", data, invocation=row.id)
             if not taken_over(work, row):
-                sharing.enter(work, row)
+                sharing.enter(work, row, rung=call.rung)
         elif row.state == State.SUCCEEDED:
             work.event(row.run, "invocation.kept", invocation=row.id)
         elif row.state == State.CANCELLED or (row.state == State.FAILED and row.caller_round != caller.round):
