@@ -101,7 +101,9 @@ class OpenCalls:
         for invocation_id in streams:
             self._read(invocation_id, then=lambda: None)
         if wanted:
-            self._reader.submit(self._store.outcomes, ids=wanted).add_done_callback(self._looked)
+            # Of ten thousand calls nearly all are still queued or running: their rows are of no interest.
+            looked = self._reader.submit(self._store.outcomes, ids=wanted, ended=True)
+            looked.add_done_callback(self._looked)
 
     def _read(self, invocation_id: UUID, *, then: Callable[[], None]) -> None:
         """Fetch what a stream has given since the last time."""

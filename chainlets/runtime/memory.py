@@ -138,9 +138,10 @@ class MemoryRunStore:
             self._ring(row)
         return _outcome(row)
 
-    def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
+    def outcomes(self, *, ids: Collection[UUID], ended: bool = False) -> list[Outcome]:
         """How far these invocations are."""
-        return [_outcome(self.rows[id]) for id in ids if id in self.rows]
+        rows = [self.rows[id] for id in ids if id in self.rows]
+        return [_outcome(row) for row in rows if row.state.final or not ended]
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream."""

@@ -164,8 +164,8 @@ class RunStore(Protocol):
             FenceLostError: the parent's attempt is over.
         """
 
-    def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
-        """How far these invocations are."""
+    def outcomes(self, *, ids: Collection[UUID], ended: bool = False) -> list[Outcome]:
+        """How far these invocations are; only those in a final state if they are to have `ended`."""
 
     def succeed(self, *, fence: Fence, result: JsonValue, called: bool = True, spilled: bool = False) -> bool:
         """Record a result once, and the file that it lies in if it is `spilled`; False if the fence is lost.

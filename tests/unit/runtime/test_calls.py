@@ -27,7 +27,7 @@ def test_what_is_not_yet_recorded_is_not_looked_up():
     left_behind = Outcome(id=call.id, state=State.CANCELLED)
     asked = []
 
-    def outcomes(ids):
+    def outcomes(ids, *, ended):
         asked.extend(ids)
         return [left_behind]
 
