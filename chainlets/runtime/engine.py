@@ -26,6 +26,7 @@ from chainlets.context import DeployedServiceDescriptor
 from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.files import FileStore
 from chainlets.graph import Chain
+from chainlets.runtime.answer import Answer
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.crash_points import crash_point
@@ -37,7 +38,7 @@ from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
 from chainlets.runtime.spilling import Sizes
-from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
+from chainlets.runtime.store import Claim, Fence, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.terms import PLAIN, Terms
 from chainlets.runtime.time_limits import Overdue
@@ -185,7 +186,7 @@ class Engine:
         """The object to call in place of a dependency."""
         return stub_for(self._calls, chain, owner, dependency)
 
-    def watch(self, invocation_id: UUID, feed: Feed | None) -> Future[Outcome]:
+    def watch(self, invocation_id: UUID, feed: Feed | None) -> Answer:
         """The outcome of an invocation that was started outside; `feed` gets what it streams."""
         return self._calls.watch(invocation_id, feed)
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -130,7 +129,7 @@ class MemoryRunStore:
         elif row.state is State.SUCCEEDED:
             self._event("invocation.kept", call.id, {})
         elif row.state is State.CANCELLED or (row.state is State.FAILED and row.caller_round != caller.round):
-            row.call = replace(call, input=row.call.input, input_spilled=row.call.input_spilled)
+            row.call = call._replace(input=row.call.input, input_spilled=row.call.input_spilled)
             row.state, row.failures, row.failure = State.QUEUED, 0, None
             row.available_at = 0.0
             row.round, row.caller_round = row.round + 1, caller.round
