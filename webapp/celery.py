@@ -90,6 +90,11 @@ class ChainletsCelery(Celery):
             secrets=secrets(),
             on_tick=self.learn_chains,
             sizes=Sizes(inline=settings.VALUE_INLINE_BYTES, most=settings.VALUE_MAX_BYTES),
+            # Asked each time: remote control may have it serve other queues.
+            serves=lambda queue: {queue, own} <= self.amqp.queues.consume_from.keys(),
+            ring_here=lambda call: doorbell.send(
+                [Bell(chain=call.chain, chainlet=call.chainlet, queue=own, invocation_id=call.id)]
+            ),
             passed_on=self.passed_on,
             machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
 from uuid import UUID
 
 from chainlets.errors import StoreUnavailable
+from chainlets.runtime.answer import Answer
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.crash_points import crash_point
+from chainlets.runtime.early import EarlyCalls
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.loops import UserLoops
@@ -30,16 +30,16 @@ class OpenCalls:
     def __init__(self, *, committer: Committer, store: RunStore, loops: UserLoops, sizes: Sizes) -> None:
         self.loops = loops
         self.sizes = sizes
+        #: Calls that begin before they are recorded, in a worker that can ring itself.
+        self.early: EarlyCalls | None = None
         self._committer = committer
         self._store = store
         # What is only read waits neither for a transaction nor makes one wait.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="chainlets-reader")
         self._spiller = ThreadPoolExecutor(2, thread_name_prefix="chainlets-spiller")
         self._lock = threading.Lock()
-        self._waiters: defaultdict[UUID, list[Future[Outcome]]] = defaultdict(list)
-        self._feeds: defaultdict[UUID, list[Feed]] = defaultdict(list)
-        self._unopened: Counter[UUID] = Counter()
-        self._under_way: Counter[LimitKey] = Counter()
+        self._wanted: dict[UUID, _Wanted] = {}
+        self._under_way: defaultdict[LimitKey, int] = defaultdict(int)
         self._postponed: defaultdict[LimitKey, deque[tuple[Execution, NewCall, bytes | None]]] = defaultdict(
             deque
         )
@@ -53,60 +53,58 @@ class OpenCalls:
         most: int,
         feed: Feed | None = None,
         large: bytes | None = None,
-    ) -> Future[Outcome]:
+    ) -> Answer:
         """Start a call now, or as soon as fewer than `most` of its kind are under way.
 
         `large` is the text of an input that is too large for the call's row.
         """
-        future: Future[Outcome] = Future()
-        future.add_done_callback(lambda _: self._next(limit))
+        answer = Answer(limit=limit, on_end=self._next)
         with self._lock:
             # Until it is recorded, the store may still know it as an earlier attempt of its caller left it.
-            self._unopened[call.id] += 1
-            self._waiters[call.id].append(future)
-            if feed is not None:
-                self._feeds[call.id].append(feed)
+            self._add(call.id, answer, feed).unopened += 1
             if self._under_way[limit] >= most:
                 self._postponed[limit].append((parent, call, large))
-                return future
+                return answer
             self._under_way[limit] += 1
         self._start(parent, call, large)
-        return future
+        return answer
 
-    def watch(self, invocation_id: UUID, feed: Feed | None) -> Future[Outcome]:
+    def watch(self, invocation_id: UUID, feed: Feed | None) -> Answer:
         """The outcome of an invocation that something else starts; `feed` gets what it streams."""
-        future: Future[Outcome] = Future()
+        answer = Answer()
         with self._lock:
-            self._waiters[invocation_id].append(future)
-            if feed is not None:
-                self._feeds[invocation_id].append(feed)
-        return future
+            self._add(invocation_id, answer, feed)
+        return answer
 
-    def abandon(self, *, parent: Execution, call: NewCall) -> None:
+    def abandon(self, *, parent: Execution, call_id: UUID) -> None:
         """Cancel a call that nobody waits for any more."""
         if parent.ending:
             return  # the next attempt of the parent will join it
         fence = parent.claim.fence
         self._committer.hand_over(
-            lambda store: store.cancel_call(parent=fence, invocation_id=call.id),
-            (fence.invocation_id, call.id),
+            lambda store: store.cancel_call(parent=fence, invocation_id=call_id),
+            (fence.invocation_id, call_id),
         )
 
     def look(self, ids: Collection[UUID] | None = None) -> None:
         """Ask the store about calls that may be done: these, or all that somebody waits for."""
         with self._lock:
-            asked = self._waiters if ids is None else ids
-            wanted = [i for i in asked if i in self._waiters and i not in self._unopened]
-            streams = [i for i in wanted if i in self._feeds]
+            asked = self._wanted if ids is None else ids
+            found = [(id, one) for id in asked if (one := self._wanted.get(id)) and not one.unopened]
+        wanted = [id for id, _ in found]
+        streams = [id for id, one in found if one.feeds]
         for invocation_id in streams:
             self._read(invocation_id, then=lambda: None)
         if wanted:
-            self._reader.submit(self._store.outcomes, ids=wanted).add_done_callback(self._looked)
+            # Of ten thousand calls nearly all are still queued or running: their rows are of no interest.
+            looked = self._reader.submit(self._store.outcomes, ids=wanted, ended=True)
+            looked.add_done_callback(self._looked)
 
     def _read(self, invocation_id: UUID, *, then: Callable[[], None]) -> None:
         """Fetch what a stream has given since the last time."""
         with self._lock:
-            feeds = list(self._feeds.get(invocation_id, ()))
+            wanted = self._wanted.get(invocation_id)
+            feeds = wanted.feeds if wanted is not None else ()
         after = min((feed.seq for feed in feeds), default=0)
 
         def read(done: Future[list[Output]]) -> None:
@@ -122,26 +120,30 @@ class OpenCalls:
         if large is not None:
             self._spiller.submit(self._spill, parent, call, large)
             return
-        fence = parent.claim.fence
+        fence, early = parent.claim.fence, self.early is not None and self.early.admit(parent, call)
+        recorded = call._replace(rung=True) if early else call
         self._committer.hand_over(
-            lambda store: store.open_call(parent=fence, call=call),
+            lambda store: store.open_call(parent=fence, call=recorded),
             (fence.invocation_id, call.id),
             lambda outcome, error: self._opened(parent, call.id, outcome, error),
+            patient=early,
         )
+        if early and self.early is not None:
+            self.early.ring(call)
 
     def _spill(self, parent: Execution, call: NewCall, large: bytes) -> None:
         """Write an input to the file store, unless an earlier attempt of the caller has; then start the call."""
         try:
             if parent.claim.fence.attempt == 1 or not self._recorded(call.id):
                 held = spill(large, files=parent.files, name=f"input of {call.chainlet}")
-                call = replace(call, input=held.json, input_spilled=True)
+                call = call._replace(input=held.json, input_spilled=True)
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller hears of it)
             self._known(call.id)
             self._refused(parent, call.id, error)
             return
         with self._lock:
-            wanted = any(not future.done() for future in self._waiters.get(call.id, ()))
-        if wanted:
+            waited_for = any(not answer.done for answer in self._wanted[call.id].answers)
+        if waited_for:
             self._start(parent, call)
         else:
             self._known(call.id)
@@ -155,6 +157,8 @@ class OpenCalls:
     def _opened(
         self, parent: Execution, call_id: UUID, outcome: Outcome, error: BaseException | None
     ) -> None:
+        if self.early is not None:
+            self.early.recorded(call_id)
         self._known(call_id)
         if error is None:
             crash_point("call.journalled")
@@ -164,16 +168,16 @@ class OpenCalls:
 
     def _known(self, call_id: UUID) -> None:
         with self._lock:
-            self._unopened[call_id] -= 1
-            if not self._unopened[call_id]:
-                del self._unopened[call_id]
+            wanted = self._wanted[call_id]
+            wanted.unopened -= 1
+            if not wanted.unopened and not wanted.answers:
+                del self._wanted[call_id]
 
     def _refused(self, parent: Execution, call_id: UUID, error: BaseException) -> None:
         if isinstance(error, FenceLostError):
             parent.cancel(ending=True)
-        for future in self._take(call_id):
-            with contextlib.suppress(InvalidStateError):
-                future.set_exception(error)
+        for answer in self._take(call_id):
+            answer.fail(error)
 
     def _looked(self, done: Future[list[Outcome]]) -> None:
         if (error := done.exception()) is not None:
@@ -189,33 +193,60 @@ class OpenCalls:
 
     def ended(self, outcome: Outcome) -> None:
         """A call has come to an end, and that is committed: answer those who wait for it here."""
-        with self._lock:
-            if outcome.id in self._unopened:
-                return  # that was an earlier one; what becomes of this one comes with its record
-            streamed = outcome.id in self._feeds
-        if streamed and outcome.failure is not None:
-            # What it gave before it failed is to be read first, and all of it.
-            self._read(outcome.id, then=lambda: self.settle(outcome))
-        else:
-            self.settle(outcome)
-
-    def settle(self, outcome: Outcome) -> None:
-        """Answer those who wait for a call that has come to an end; it must be committed."""
         if not outcome.state.final:
             return
-        for future in self._take(outcome.id):
-            with contextlib.suppress(InvalidStateError):  # its waiter was cancelled meanwhile
-                future.set_result(outcome)
-
-    def _take(self, call_id: UUID) -> list[Future[Outcome]]:
         with self._lock:
-            self._feeds.pop(call_id, None)
-            return self._waiters.pop(call_id, [])
+            wanted = self._wanted.get(outcome.id)
+            if wanted is None or wanted.unopened:
+                return  # that was an earlier one; what becomes of this one comes with its record
+            streamed = bool(wanted.feeds)
+        if streamed and outcome.failure is not None:
+            # What it gave before it failed is to be read first, and all of it.
+            self._read(outcome.id, then=lambda: self._settle(outcome))
+        else:
+            self._settle(outcome)
 
-    def _next(self, limit: LimitKey) -> None:
+    def _settle(self, outcome: Outcome) -> None:
+        for answer in self._take(outcome.id):
+            answer.settle(outcome)
+
+    def _add(self, call_id: UUID, answer: Answer, feed: Feed | None) -> _Wanted:
+        wanted = self._wanted.get(call_id)
+        if wanted is None:
+            wanted = self._wanted[call_id] = _Wanted()
+        wanted.answers += (answer,)
+        if feed is not None:
+            wanted.feeds += (feed,)
+        return wanted
+
+    def _take(self, call_id: UUID) -> tuple[Answer, ...]:
         with self._lock:
-            if not self._postponed[limit]:
+            wanted = self._wanted.get(call_id)
+            if wanted is None:
+                return ()
+            answers, wanted.answers, wanted.feeds = wanted.answers, (), ()
+            if not wanted.unopened:
+                del self._wanted[call_id]
+            return answers
+
+    def _next(self, ended: Answer) -> None:
+        """One of its kind is under way no more: start the one that waits longest."""
+        limit = ended.limit
+        with self._lock:
+            postponed = self._postponed.get(limit)
+            if not postponed:
                 self._under_way[limit] -= 1
                 return
-            parent, call, large = self._postponed[limit].popleft()
+            parent, call, large = postponed.popleft()
         self._start(parent, call, large)
+
+
+class _Wanted:
+    """What is known here of a call that somebody waits for, or that is about to be recorded."""
+
+    __slots__ = ("answers", "feeds", "unopened")
+
+    def __init__(self) -> None:
+        self.answers: tuple[Answer, ...] = ()
+        self.feeds: tuple[Feed, ...] = ()
+        self.unopened = 0

@@ -26,9 +26,11 @@ from chainlets.context import DeployedServiceDescriptor
 from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.files import FileStore
 from chainlets.graph import Chain
+from chainlets.runtime.answer import Answer
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.crash_points import crash_point
+from chainlets.runtime.early import EarlyCalls
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.feeds import Feed
 from chainlets.runtime.inbox import landed
@@ -37,7 +39,7 @@ from chainlets.runtime.measuring import Machine
 from chainlets.runtime.replicas import Replica, Replicas
 from chainlets.runtime.serving import Serving, Workshop, record_failure
 from chainlets.runtime.spilling import Sizes
-from chainlets.runtime.store import Claim, Fence, Outcome, RunStore, WorkerIdentity
+from chainlets.runtime.store import Claim, Fence, NewCall, RunStore, WorkerIdentity
 from chainlets.runtime.stub import stub_for
 from chainlets.runtime.terms import PLAIN, Terms
 from chainlets.runtime.time_limits import Overdue
@@ -68,6 +70,8 @@ class Surroundings:
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
         sizes: which values go to the file store.
+        serves: whether this worker rings itself, and takes calls of a queue, at this moment.
+        ring_here: puts the bell of a call into this worker's own queue.
         passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
         machine: how much memory there is for replicas; without, everything fits.
     """
@@ -85,6 +89,8 @@ class Surroundings:
     batch: int = 200
     sizes: Sizes = field(default_factory=Sizes)
     machine: Machine | None = None
+    serves: Callable[[str], bool] = lambda queue: False  # noqa: ARG005 (nothing is rung)
+    ring_here: Callable[[NewCall], None] = lambda call: None  # noqa: ARG005 (as above)
     passed_on: Callable[[str, str, UUID], bool] = lambda chain, chainlet, invocation_id: False  # noqa: ARG005 (nobody is asked)
 
 
@@ -110,6 +116,8 @@ class Engine:
         self._calls = OpenCalls(
             committer=self._committer, store=surroundings.store, loops=loops, sizes=surroundings.sizes
         )
+        self._early = EarlyCalls(has_room=self._has_room, ring=surroundings.ring_here)
+        self._calls.early = self._early
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._system.run_forever, name="chainlets-system", daemon=True)
@@ -133,6 +141,7 @@ class Engine:
         self._workshop = Workshop(
             committer=self._committer,
             calls=self._calls,
+            early=self._early,
             watchdog=self._watchdog,
             threads=self._threads,
             files=surroundings.files,
@@ -185,7 +194,7 @@ class Engine:
         """The object to call in place of a dependency."""
         return stub_for(self._calls, chain, owner, dependency)
 
-    def watch(self, invocation_id: UUID, feed: Feed | None) -> Future[Outcome]:
+    def watch(self, invocation_id: UUID, feed: Feed | None) -> Answer:
         """The outcome of an invocation that was started outside; `feed` gets what it streams."""
         return self._calls.watch(invocation_id, feed)
 
@@ -392,7 +401,7 @@ class Engine:
         await self._renew()
 
     async def _renew(self) -> None:
-        held = set(self._held)
+        held = {invocation_id for invocation_id, serving in list(self._held.items()) if serving.claimed}
         ours = await landed(
             self._committer.submit(lambda store: store.renew(worker=self.identity), urgent=True)
         )
@@ -410,6 +419,13 @@ class Engine:
         if not self._renewing and any(invocation_id in self._held for invocation_id in ids):
             self._renewing = True
             asyncio.run_coroutine_threadsafe(self._renew_soon(), self._system)
+
+    def _has_room(self, call: NewCall) -> bool:
+        """Whether a call could execute here at once."""
+        if self._stopping or self._room.crowded() or not self._given.serves(call.queue):
+            return False
+        found = self._given.find(call.chain, call.chainlet)
+        return found is not None and self._replicas.has_room(*found)
 
     def _submit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Future[Any]:
         return self._committer.submit(operation, about=about)

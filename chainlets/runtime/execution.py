@@ -11,21 +11,20 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from chainlets.context import CallInfo, current_call
 from chainlets.endpoint import Endpoint, Piece, piece_to_json
 from chainlets.errors import ChainsRuntimeError
 from chainlets.files import FileStore, use_file_store
+from chainlets.runtime.answer import Answer
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.containment import contained
-from chainlets.runtime.store import Claim
-
-T = TypeVar("T")
+from chainlets.runtime.store import Claim, Outcome
 
 log = logging.getLogger("chainlets.call")
 
@@ -68,7 +67,7 @@ class Execution:
         self._cancelled = False
         self._task: asyncio.Task[Any] | None = None
         self._lock = threading.Lock()
-        self._blocking: set[Future[Any]] = set()
+        self._blocking: set[Answer] = set()
         self._occurrences: Counter[tuple[str, str]] = Counter()
         self._progress_at = 0.0
         self._progress_held: dict[str, Any] | None = None
@@ -166,8 +165,8 @@ class Execution:
             task.get_loop().call_soon_threadsafe(task.cancel)
         with self._lock:
             blocking = list(self._blocking)
-        for future in blocking:
-            future.cancel()
+        for answer in blocking:
+            answer.cancel()
 
     def end(self) -> bool:
         """Whether this is the first to say how it ended: the author's code, or the clock."""
@@ -175,23 +174,21 @@ class Execution:
             first, self._over = not self._over, True
         return first
 
-    def block_on(self, future: Future[T]) -> T:
+    def block_on(self, answer: Answer) -> Outcome:
         """Wait on this thread for a call's outcome.
 
         Raises:
             asyncio.CancelledError: the execution was cancelled meanwhile.
         """
         with self._lock:
-            self._blocking.add(future)
+            self._blocking.add(answer)
         if self._cancelled:
-            future.cancel()
+            answer.cancel()
         try:
-            return future.result()
-        except CancelledError:
-            raise asyncio.CancelledError from None
+            return answer.wait()
         finally:
             with self._lock:
-                self._blocking.discard(future)
+                self._blocking.discard(answer)
 
     async def run_async(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Await an async method; called on a user loop.

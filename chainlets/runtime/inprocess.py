@@ -6,11 +6,9 @@ Only hardware, durability and other machines are missing.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from chainlets.describe import ChainletDescriptor, Dependency
 from chainlets.endpoint import Piece, Shape
 from chainlets.files import current_file_store
 from chainlets.graph import Chain, chain_from
+from chainlets.runtime.answer import Answer
 from chainlets.runtime.assembling import context_for, provide
 from chainlets.runtime.engine import Engine, Surroundings
 from chainlets.runtime.execution import current_execution
@@ -114,7 +113,7 @@ class StrictRuntime:
         endpoint = chain.entrypoint.endpoint
         own: Callable[..., Any] = getattr(type(chainlet), endpoint.method).__get__(chainlet)
 
-        def start(args: tuple[Any, ...], kwargs: dict[str, Any], feed: Feed | None = None) -> Future[Outcome]:
+        def start(args: tuple[Any, ...], kwargs: dict[str, Any], feed: Feed | None = None) -> Answer:
             call = _root_call(chain, endpoint.encode_input(args, kwargs))
             done = self._engine.watch(call.id, feed)
             self._store.start_run(call)
@@ -124,15 +123,13 @@ class StrictRuntime:
             return value_of(chain.entrypoint, outcome, files=self._files)
 
         def run(*args: Any, **kwargs: Any) -> Any:
-            future = start(args, kwargs)
-            if not endpoint.is_async:
-                return value(future.result())
-            return Call(future=future, value=value, on_wait=lambda: None, on_cancel=lambda: None)
+            answer = start(args, kwargs)
+            return _RootCall(answer, value) if endpoint.is_async else value(answer.wait())
 
         def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Piece, None]:
             feed = Feed(chain.entrypoint.name)
-            future = start(args, kwargs, feed)
-            future.add_done_callback(lambda done: end_feed(feed, done, value))
+            answer = start(args, kwargs, feed)
+            answer.listen(lambda: end_feed(feed, answer, value))
             limit = float(chain.entrypoint.cls.remote_config.options.streaming_read_timeout)
             return read_feed(feed, timeout_s=limit, on_wait=lambda: None, on_close=lambda: None)
 
@@ -141,7 +138,7 @@ class StrictRuntime:
             self._sockets[call.id] = websocket
             done = self._engine.watch(call.id, None)
             self._store.start_run(call)
-            value(await asyncio.wrap_future(done))
+            value(await done.landed())
 
         ways: dict[Shape, Callable[..., Any]] = {
             Shape.VALUE: run,
@@ -178,6 +175,17 @@ class StrictRuntime:
         websocket = self._sockets.pop(invocation_id)
         async with closed_after(websocket):
             yield websocket
+
+
+class _RootCall(Call):
+    __slots__ = ("_of",)
+
+    def __init__(self, answer: Answer, value: Callable[[Outcome], Any]) -> None:
+        super().__init__(answer)
+        self._of = value
+
+    def _value(self, outcome: Outcome) -> Any:
+        return self._of(outcome)
 
 
 class _Direct:

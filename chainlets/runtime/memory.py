@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -130,7 +129,7 @@ class MemoryRunStore:
         elif row.state is State.SUCCEEDED:
             self._event("invocation.kept", call.id, {})
         elif row.state is State.CANCELLED or (row.state is State.FAILED and row.caller_round != caller.round):
-            row.call = replace(call, input=row.call.input, input_spilled=row.call.input_spilled)
+            row.call = call._replace(input=row.call.input, input_spilled=row.call.input_spilled)
             row.state, row.failures, row.failure = State.QUEUED, 0, None
             row.available_at = 0.0
             row.round, row.caller_round = row.round + 1, caller.round
@@ -138,9 +137,10 @@ class MemoryRunStore:
             self._ring(row)
         return _outcome(row)
 
-    def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
+    def outcomes(self, *, ids: Collection[UUID], ended: bool = False) -> list[Outcome]:
         """How far these invocations are."""
-        return [_outcome(self.rows[id]) for id in ids if id in self.rows]
+        rows = [self.rows[id] for id in ids if id in self.rows]
+        return [_outcome(row) for row in rows if row.state.final or not ended]
 
     def output(self, *, fence: Fence, index: int, piece: Mapping[str, str]) -> None:
         """Record a piece of a stream."""

@@ -51,6 +51,11 @@ class Slots:
         then()
         return True
 
+    @property
+    def free(self) -> int:
+        """How many more it could execute now."""
+        return self._free
+
     def ahead_of(self, then: Callable[[], None]) -> int | None:
         """How many wait before this one; None if it does not wait any more."""
         with self._lock:
@@ -114,6 +119,11 @@ class Replicas:
         """The replica of a chainlet, if there is one, as `take` gives it; for any thread."""
         replica = _done(self._building.get(_key(chain, descriptor)))
         return replica if replica is not None and replica.use.begin() else None
+
+    def has_room(self, chain: Chain, descriptor: ChainletDescriptor) -> bool:
+        """Whether a chainlet is built and has a slot free at this moment; for any thread."""
+        replica = _done(self._building.get(_key(chain, descriptor)))
+        return replica is not None and replica.slots.free > 0
 
     async def take(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
         """As `get`, and nobody lets it go until its `use` has ended."""

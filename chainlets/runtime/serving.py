@@ -26,6 +26,7 @@ from chainlets.files import FileStore
 from chainlets.runtime.calls import OpenCalls
 from chainlets.runtime.committer import Committer
 from chainlets.runtime.crash_points import crash_point
+from chainlets.runtime.early import EarlyCalls
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.inbox import inbox_of
 from chainlets.runtime.payload import from_file, is_packed, to_file
@@ -56,6 +57,7 @@ class Workshop:
 
     committer: Committer
     calls: OpenCalls
+    early: EarlyCalls
     watchdog: Watchdog
     threads: ThreadPoolExecutor
     files: Callable[[UUID], FileStore]
@@ -157,7 +159,7 @@ class Serving:
             self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
             return
         crash_point("claim.before")
-        early = self._workshop.calls.early(self._id)
+        early = self._workshop.early.claim(self._id)
         self._workshop.committer.hand_over(
             lambda store: store.claim(invocation_id=self._id, worker=self._workshop.worker()),
             (self._id,),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,9 +18,9 @@ from chainlets.failure import exception_from
 from chainlets.files import FileStore
 from chainlets.graph import Chain
 from chainlets.runtime import payload
+from chainlets.runtime.answer import Answer
 from chainlets.runtime.execution import Execution, current_execution
 from chainlets.runtime.feeds import Feed
-from chainlets.runtime.inbox import landed
 from chainlets.runtime.journal import call_id, input_hash
 from chainlets.runtime.loops import UserLoops
 from chainlets.runtime.spilling import Sizes, read
@@ -42,13 +42,13 @@ class Caller(Protocol):
         most: int,
         feed: Feed | None,
         large: bytes | None,
-    ) -> Future[Outcome]:
-        """Start a call; its future gives the final outcome, and `feed` gets what it streams.
+    ) -> Answer:
+        """Start a call; its answer is the final outcome, and `feed` gets what it streams.
 
         `large` is the text of an input that is too large for the call's row.
         """
 
-    def abandon(self, *, parent: Execution, call: NewCall) -> None:
+    def abandon(self, *, parent: Execution, call_id: UUID) -> None:
         """Cancel a call that nobody waits for any more."""
 
 
@@ -85,13 +85,14 @@ class _Stub:
         self._rate_limit = options.fleet_rate_limit
         self._cache_s = options.cache_s
         self._code = chain.codes.get(target.name, "")
+        self._limit = (chain.name, owner.name, target.name)
 
     def __repr__(self) -> str:
         return f"<{self._target.name}, called from {self._owner.name}>"
 
     def _start(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], feed: Feed | None = None
-    ) -> tuple[Execution, NewCall, Future[Outcome]]:
+    ) -> tuple[Execution, UUID, Answer]:
         parent = current_execution.get()
         if parent is None or current_call.get() is None:
             msg = (
@@ -122,16 +123,15 @@ class _Stub:
             code=self._code,
             cache_s=self._cache_s,
         )
-        limit = (self._chain.name, self._owner.name, self._target.name)
-        future = self._caller.open(
+        answer = self._caller.open(
             parent=parent,
             call=call,
-            limit=limit,
+            limit=self._limit,
             most=self._options.concurrency_limit,
             feed=feed,
             large=large,
         )
-        return parent, call, future
+        return parent, call.id, answer
 
     def _arguments(
         self, parent: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -148,7 +148,8 @@ class _Stub:
         data = payload.to_file(packed, files=parent.files, folder=parent.scratch_dir(), name=name)
         return data, hashlib.sha256(packed).hexdigest(), None
 
-    def _value(self, parent: Execution, outcome: Outcome) -> Any:
+    def value(self, parent: Execution, outcome: Outcome) -> Any:
+        """What the caller gets of a call that has ended; raises what it failed with."""
         packed = self._options.use_binary and self._target.endpoint.shape is Shape.VALUE
         run = parent.claim.run_id
         return value_of(self._target, outcome, files=parent.files, run=run, packed=packed)
@@ -187,17 +188,12 @@ def value_of(
     return endpoint.decode_output(outcome.result)
 
 
-def end_feed(feed: Feed, done: Future[Outcome], value: Callable[[Outcome], Any]) -> None:
+def end_feed(feed: Feed, answer: Answer, value: Callable[[Outcome], Any]) -> None:
     """Let the reader of a stream know how the call ended; `value` gives its pieces, or raises what it failed with."""
-    if done.cancelled():
-        feed.fail(asyncio.CancelledError())
-    elif (error := done.exception()) is not None:
-        feed.fail(error)
-    else:
-        try:
-            feed.end(value(done.result()))
-        except BaseException as failed:  # noqa: BLE001 (whatever the call failed with, its reader gets it)
-            feed.fail(failed)
+    try:
+        feed.end(value(answer.outcome()))
+    except BaseException as failed:  # noqa: BLE001 (whatever the call failed with, its reader gets it)
+        feed.fail(failed)
 
 
 async def read_feed(
@@ -232,36 +228,32 @@ def _error_of(target: ChainletDescriptor, outcome: Outcome) -> BaseException:
 
 class _AsyncStub(_Stub):
     def run_remote(self, *args: Any, **kwargs: Any) -> Call:
-        parent, call, future = self._start(args, kwargs)
-        return Call(
-            future=future,
-            value=lambda outcome: self._value(parent, outcome),
-            on_wait=parent.waits,
-            on_cancel=lambda: self._caller.abandon(parent=parent, call=call),
-        )
+        return _StubCall(self, *self._start(args, kwargs))
+
+    def abandon(self, parent: Execution, call_id: UUID) -> None:
+        """Nobody waits for a call any more."""
+        self._caller.abandon(parent=parent, call_id=call_id)
 
 
 class _SyncStub(_Stub):
     def run_remote(self, *args: Any, **kwargs: Any) -> Any:
-        parent, _, future = self._start(args, kwargs)
-        if not future.done():
+        parent, _, answer = self._start(args, kwargs)
+        if not answer.done:
             parent.waits()
         with self._caller.loops.blocking():
-            outcome = parent.block_on(future)
-        return self._value(parent, outcome)
+            outcome = parent.block_on(answer)
+        return self.value(parent, outcome)
 
 
 class _StreamStub(_Stub):
     def run_remote(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Piece, None]:
         feed = Feed(self._target.name)
-        parent, call, future = self._start(args, kwargs, feed)
-        future.add_done_callback(
-            lambda done: end_feed(feed, done, lambda outcome: self._value(parent, outcome))
-        )
+        parent, call_id, answer = self._start(args, kwargs, feed)
+        answer.listen(lambda: end_feed(feed, answer, lambda outcome: self.value(parent, outcome)))
 
         def close() -> None:
-            if not future.done():
-                self._caller.abandon(parent=parent, call=call)
+            if not answer.done:
+                self._caller.abandon(parent=parent, call_id=call_id)
 
         return read_feed(feed, timeout_s=self._read_timeout_s, on_wait=parent.waits, on_close=close)
 
@@ -269,19 +261,21 @@ class _StreamStub(_Stub):
 class Call(Coroutine[Any, Any, Any]):
     """A call under way. Await it, gather it, make a task of it: it has already begun."""
 
-    def __init__(
-        self,
-        *,
-        future: Future[Outcome],
-        value: Callable[[Outcome], Any],
-        on_wait: Callable[[], None],
-        on_cancel: Callable[[], None],
-    ) -> None:
-        self._future = future
-        self._value = value
-        self._on_wait = on_wait
-        self._on_cancel = on_cancel
+    __slots__ = ("__weakref__", "_answer", "_waiting")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
         self._waiting: Coroutine[Any, Any, Any] | None = None
+
+    @abstractmethod
+    def _value(self, outcome: Outcome) -> Any:
+        """What whoever awaits it gets; raises what the call failed with."""
+
+    def _on_wait(self) -> None:
+        """It is awaited, and the answer is not there yet."""
+
+    def _on_cancel(self) -> None:
+        """Whoever awaited it was cancelled."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._coroutine().__await__()
@@ -307,11 +301,28 @@ class Call(Coroutine[Any, Any, Any]):
         return self._waiting
 
     async def _wait(self) -> Any:
-        if not self._future.done():
+        if not self._answer.done:
             self._on_wait()
         try:
-            outcome = await landed(self._future)
+            outcome = await self._answer.landed()
         except asyncio.CancelledError:
             self._on_cancel()
             raise
         return self._value(outcome)
+
+
+class _StubCall(Call):
+    __slots__ = ("_id", "_parent", "_stub")
+
+    def __init__(self, stub: _AsyncStub, parent: Execution, id: UUID, answer: Answer) -> None:
+        super().__init__(answer)
+        self._stub, self._parent, self._id = stub, parent, id
+
+    def _value(self, outcome: Outcome) -> Any:
+        return self._stub.value(self._parent, outcome)
+
+    def _on_wait(self) -> None:
+        self._parent.waits()
+
+    def _on_cancel(self) -> None:
+        self._stub.abandon(self._parent, self._id)

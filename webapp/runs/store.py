@@ -10,12 +10,12 @@ from django.db import InterfaceError, OperationalError, connection
 
 from chainlets.errors import StoreUnavailable
 from chainlets.failure import Failure
-from chainlets.runtime import store as engine
 from chainlets.runtime.store import Claim, Fence, FenceLostError, NewCall, Outcome, Output, WorkerIdentity
 from webapp.files.services import delete_scratch, record_value
 from webapp.fleet.services import worker_beats, worker_joins, worker_leaves
-from webapp.runs import columns, sharing, transitions
-from webapp.runs.models import INPUT_SPILLED, RESULT_SPILLED, Event, Invocation, State
+from webapp.runs import sharing, transitions
+from webapp.runs.models import INPUT_SPILLED, Event, Invocation, Reuse, State
+from webapp.runs.outcomes import outcome, read_outcomes
 from webapp.runs.reuse import taken_over
 from webapp.runs.rows import CallRow, as_text, from_text
 from webapp.runs.workset import Workset, working_on
@@ -60,6 +60,7 @@ class DatabaseRunStore:
             input=from_text(row.input),
             timeout_s=row.timeout_s,
             input_spilled=bool(row.spilled & INPUT_SPILLED),
+            fresh=row.run.reuse != Reuse.KEPT,
         )
 
     def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
@@ -96,14 +97,15 @@ class DatabaseRunStore:
             )
         return _outcome(row)
 
-    def outcomes(self, *, ids: Collection[UUID]) -> list[Outcome]:
+    def outcomes(self, *, ids: Collection[UUID], ended: bool = False) -> list[Outcome]:
         """How far these invocations are."""
         work = _work.get()
         if work is None:
             with _available():
-                return read_outcomes(ids)
+                return read_outcomes(ids, ended=ended)
         work.load(ids)
-        return [_outcome(row) for id in ids if (row := work.call(id)) is not None]
+        found = [_outcome(row) for id in ids if (row := work.call(id)) is not None]
+        return [one for one in found if one.state.final or not ended]
 
     def succeed(self, *, fence: Fence, result: Any, called: bool = True, spilled: bool = False) -> bool:
         """Record a result once."""
@@ -221,21 +223,6 @@ def _available() -> Iterator[None]:
         raise StoreUnavailable(str(error)) from error
 
 
-def read_outcomes(ids: Collection[UUID]) -> list[Outcome]:
-    """How far invocations are; those that are not there are left out."""
-    rows = columns.Link().select(Invocation, ("id", "state", "spilled", "result", "error"), ids)
-    return [
-        Outcome(
-            id=id,
-            state=engine.State(state),
-            result=from_text(result),
-            failure=Failure.model_validate_json(error) if error else None,
-            spilled=bool(spilled & RESULT_SPILLED),
-        )
-        for id, state, spilled, result, error in rows
-    ]
-
-
 def read_outputs(*, invocation_id: UUID, after: int) -> list[Output]:
     """The pieces that a streaming call has given, with a `seq` above `after`."""
     found = Event.objects.filter(
@@ -278,11 +265,4 @@ def _output(event: Event) -> Output:
 
 
 def _outcome(row: CallRow) -> Outcome:
-    failure = Failure.model_validate(from_text(row.error)) if row.error else None
-    return Outcome(
-        id=row.id,
-        state=engine.State(row.state),
-        result=from_text(row.result),
-        failure=failure,
-        spilled=bool(row.spilled & RESULT_SPILLED),
-    )
+    return outcome(id=row.id, state=row.state, spilled=row.spilled, result=row.result, error=row.error)

@@ -107,6 +107,25 @@ def test_outcomes_of_what_is_not_known_are_left_out(house):
     }
 
 
+def test_outcomes_may_be_asked_for_calls_that_have_ended_only(house):
+    root = house.running_root()
+    done, cancelled, waiting = new_call(), new_call(), new_call()
+    for call in (done, cancelled, waiting):
+        house.do("open_call", parent=root.fence, call=call)
+    house.do("succeed", fence=house.claim(done.id).fence, result={"n": [7]})
+    house.do("cancel_call", parent=root.fence, invocation_id=cancelled.id)
+    ids = [uuid.uuid4(), waiting.id, cancelled.id, done.id]
+
+    alone = house.store.outcomes(ids=ids, ended=True)
+    within = house.do("outcomes", ids=ids, ended=True)
+
+    for found in (alone, within):
+        assert {outcome.id: (outcome.state, outcome.result) for outcome in found} == {
+            cancelled.id: (State.CANCELLED, None),
+            done.id: (State.SUCCEEDED, {"n": [7]}),
+        }
+
+
 def test_a_failed_attempt_is_followed_by_the_next_until_none_is_left(house):
     root = house.running_root()
     call = new_call(max_attempts=3)

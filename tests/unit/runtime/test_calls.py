@@ -27,7 +27,7 @@ def test_what_is_not_yet_recorded_is_not_looked_up():
     left_behind = Outcome(id=call.id, state=State.CANCELLED)
     asked = []
 
-    def outcomes(ids):
+    def outcomes(ids, *, ended):
         asked.extend(ids)
         return [left_behind]
 
@@ -36,15 +36,15 @@ def test_what_is_not_yet_recorded_is_not_looked_up():
         committer=committer, store=SimpleNamespace(outcomes=outcomes), loops=UserLoops(), sizes=Sizes()
     )
     parent = SimpleNamespace(claim=SimpleNamespace(fence=Fence(invocation_id=uuid4(), attempt=2)))
-    future = calls.open(parent=parent, call=call, limit=("c", "Top", "Leaf"), most=9)
+    answer = calls.open(parent=parent, call=call, limit=("c", "Top", "Leaf"), most=9)
 
     calls.look([call.id])
     calls.ended(left_behind)
-    assert (asked, future.done()) == ([], False)
+    assert (asked, answer.done) == ([], False)
 
     (_, then), result = committer.given[0], Outcome(id=call.id, state=State.SUCCEEDED, result=7)
     then(Outcome(id=call.id, state=State.QUEUED), None)
-    assert not future.done()
+    assert not answer.done
     calls.ended(result)
-    assert future.result(1) == result
+    assert answer.wait(1) == result
     calls.close()
