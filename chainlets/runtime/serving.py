@@ -176,20 +176,22 @@ class Serving:
         if claim is None:
             self._end()
             return
-        crash_point("claim.after")
-        self.claimed = True
+        self._taken()
         self._execute(claim)
 
     def _confirmed(self, claim: Claim | None, error: BaseException | None) -> None:
         """It executes already, for when it began its row was not there yet and could be nobody else's."""
         if claim is not None and claim.fence == self.execution.claim.fence:
-            crash_point("claim.after")
-            self.claimed = True
+            self._taken()
             return
         if error is not None:
             log.error("%s could not be claimed", self._id, exc_info=error)
         # Its caller was cut off before the call was recorded: nobody will ask for it.
         self.execution.cancel(ending=True)
+
+    def _taken(self) -> None:
+        crash_point("claim.after")
+        self.claimed = True
 
     def _execute(self, claim: Claim) -> None:
         workshop, replica = self._workshop, self._replica

@@ -32,15 +32,12 @@ IN_THE_RECONCILER = {
 }
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    with crash_house(tmp_path_factory.mktemp("crashing")) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-def house_on_postgresql(tmp_path_factory, postgres_url):
-    with crash_house(tmp_path_factory.mktemp("crashing"), DATABASE_URL=postgres_url) as house:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def house(request, tmp_path_factory):
+    env = {}
+    if request.param == "postgresql":
+        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
+    with crash_house(tmp_path_factory.mktemp("crashing"), **env) as house:
         yield house
 
 
@@ -116,25 +113,4 @@ def test_every_point_is_tried():
 
 
 def test_nothing_went_wrong_unseen(house):
-    check_log(house)
-
-
-@pytest.mark.parametrize(
-    ("point", "process"),
-    [
-        ("transaction.open", VICTIM),
-        ("transaction.committed", VICTIM),
-        ("result.after", VICTIM),
-        ("take_back.midway", "reconciler"),
-    ],
-)
-def test_the_same_holds_on_postgresql(house_on_postgresql, tmp_path, point, process):
-    house = house_on_postgresql
-    house.arm(point, process)
-    first = IN_THE_RECONCILER.get(point, point)
-    house.arm(first, VICTIM)
-
-    until_it_crashes(house, tmp_path, first)
-
-    assert house.crashed(point)
     check_log(house)

@@ -7,9 +7,12 @@ from tests.faults.crash_house import IN_A_WORKER, VICTIM, check_log, crash_house
 pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120)]
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    with crash_house(tmp_path_factory.mktemp("crashing")) as house:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def house(request, tmp_path_factory):
+    env = {}
+    if request.param == "postgresql":
+        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
+    with crash_house(tmp_path_factory.mktemp("crashing"), **env) as house:
         yield house
 
 

@@ -15,7 +15,7 @@ class Held:
     def __init__(self):
         self.given = []
 
-    def hand_over(self, operation, about, then=None):
+    def hand_over(self, operation, about, then=None, *, patient=False):
         self.given.append((operation, then))
 
 

@@ -100,3 +100,21 @@ def test_what_is_urgent_does_not_wait_behind_a_queue(store):
     committer.stop(timeout_s=5)
 
     assert order == ["lease", 0, 1, 2, 3, 4, 5]
+
+
+def test_what_nobody_waits_for_travels_with_what_follows(store, committer):
+    done = threading.Event()
+    committer.hand_over(lambda s: s.rows.append("opened"), (), patient=True)
+    committer.hand_over(lambda s: s.rows.append("claimed"), (), patient=True)
+    committer.hand_over(lambda s: s.rows.append("recorded"), (), lambda _, __: done.set())
+
+    assert done.wait(5)
+    assert (store.rows, store.transactions) == (["opened", "claimed", "recorded"], 1)
+
+
+def test_what_nobody_waits_for_is_recorded_all_the_same(store, committer):
+    done = threading.Event()
+    committer.hand_over(lambda s: s.rows.append("alone"), (), lambda _, __: done.set(), patient=True)
+
+    assert done.wait(5)
+    assert store.rows == ["alone"]
