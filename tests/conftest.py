@@ -42,6 +42,14 @@ def new_database(postgres_url: str) -> Callable[[], str]:
     return make
 
 
+@pytest.fixture(scope="module")
+def chosen_database(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What a system is told of its database: SQLite, or with `DATABASE=postgresql` one on that server."""
+    if os.environ.get("DATABASE", "sqlite") == "sqlite":
+        return {}
+    return {"DATABASE_URL": request.getfixturevalue("new_database")()}
+
+
 @pytest.fixture(scope="session")
 def speech_dir() -> Path:
     """The folder with the long recordings, which are not part of the checkout."""

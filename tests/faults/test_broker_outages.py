@@ -53,9 +53,9 @@ def broker(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def house(broker, tmp_path_factory):
+def house(broker, tmp_path_factory, chosen_database):
     """A system without models on that broker."""
-    env = {
+    env = chosen_database | {
         "CHAINS": "chainlets.chains.hello",
         "CHAINS_DIR": str(ROOT / "tests" / "chains"),
         "WORKER_PROCESSES": "1",

@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120 + 60
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def house(tmp_path_factory, chosen_database):
     """A system without models."""
-    env = {
+    env = chosen_database | {
         "CHAINS": "chainlets.chains.hello",
         "CHAINS_DIR": str(ROOT / "tests" / "chains"),
         "WORKER_PROCESSES": "1",

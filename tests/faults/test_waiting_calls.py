@@ -42,7 +42,7 @@ class Level{n}(chains.ChainletBase):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def house(tmp_path_factory, chosen_database):
     """A system without models, one worker process for each kind of queue."""
     folder = tmp_path_factory.mktemp("house")
     chains = folder / "chains"
@@ -54,7 +54,11 @@ def house(tmp_path_factory):
     )
     parents = Path(__file__).parent.parent / "chains" / "parents.py"
     (chains / "parents.py").write_text(parents.read_text())
-    env = {"CHAINS": "chainlets.chains.hello", "CHAINS_DIR": str(chains), "WORKER_PROCESSES": "1"}
+    env = chosen_database | {
+        "CHAINS": "chainlets.chains.hello",
+        "CHAINS_DIR": str(chains),
+        "WORKER_PROCESSES": "1",
+    }
     stack = Stack(data_dir=folder / "data", env=env)
     try:
         yield stack.start()
