@@ -15,7 +15,7 @@ from uuid import UUID
 from chainlets.runtime.execution import Execution
 from chainlets.runtime.store import Claim, Fence, NewCall
 
-_MOST = 4  # of more at a time, the other workers are to have their share
+MOST = 4  #: Of more at a time, the other workers are to have their share.
 
 
 class EarlyCalls:
@@ -40,7 +40,7 @@ class EarlyCalls:
             or not claim.fresh
             or counted
             or call.input_spilled
-            or len(self._claims) >= _MOST
+            or len(self._claims) >= MOST
             or not self._has_room(call)
         ):
             return False

@@ -71,7 +71,7 @@ def test_runs_end_right_whatever_is_killed_whenever(house, tmp_path, capsys):
         took.append(time.monotonic() - begin)
         worst = max(worst, took[-1])
         assert (run["state"], run["output"]) == ("succeeded", RIGHT), run["error"]
-        check(house, run_id, ledger, calls=CALLS)
+        check(house, run_id, ledger, calls=CALLS, killed=victim in ("cpu", "model-1"))
         struck[victim] += 1
         names = ("cpu", "model-1", "reconciler", "valkey")
         wait_until(lambda: all(house.pids(name) for name in names), timeout=20, what="all to be back")  # noqa: B023
