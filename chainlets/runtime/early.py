@@ -22,12 +22,12 @@ class EarlyCalls:
     """Those of one worker.
 
     Args:
-        has_room: whether this worker has a slot free for a call.
+        room: how many more calls like this one could execute in this worker at once.
         ring: puts a call's bell into this worker's own queue.
     """
 
-    def __init__(self, *, has_room: Callable[[NewCall], bool], ring: Callable[[NewCall], None]) -> None:
-        self._has_room = has_room
+    def __init__(self, *, room: Callable[[NewCall], int], ring: Callable[[NewCall], None]) -> None:
+        self._room = room
         self._ring = ring
         self._claims: dict[UUID, Claim] = {}
 
@@ -41,7 +41,7 @@ class EarlyCalls:
             or counted
             or call.input_spilled
             or len(self._claims) >= MOST
-            or not self._has_room(call)
+            or self._room(call) <= self._under_way(call)
         ):
             return False
         self._claims[call.id] = Claim(
@@ -55,6 +55,12 @@ class EarlyCalls:
             fresh=claim.fresh,
         )
         return True
+
+    def _under_way(self, call: NewCall) -> int:
+        """Those like it that have yet to take their slot, or have only just."""
+        return sum(
+            one.chainlet == call.chainlet and one.chain == call.chain for one in list(self._claims.values())
+        )
 
     def ring(self, call: NewCall) -> None:
         """Ring for a call that was admitted, once its record was handed over."""

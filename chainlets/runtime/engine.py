@@ -116,7 +116,7 @@ class Engine:
         self._calls = OpenCalls(
             committer=self._committer, store=surroundings.store, loops=loops, sizes=surroundings.sizes
         )
-        self._early = EarlyCalls(has_room=self._has_room, ring=surroundings.ring_here)
+        self._early = EarlyCalls(room=self._room_for, ring=surroundings.ring_here)
         self._calls.early = self._early
         self._mailbox = surroundings.mailbox(identity.name, self._on_mail)
         self._system = asyncio.new_event_loop()
@@ -420,12 +420,12 @@ class Engine:
             self._renewing = True
             asyncio.run_coroutine_threadsafe(self._renew_soon(), self._system)
 
-    def _has_room(self, call: NewCall) -> bool:
-        """Whether a call could execute here at once."""
+    def _room_for(self, call: NewCall) -> int:
+        """How many calls like this one could execute here at once."""
         if self._stopping or self._room.crowded() or not self._given.serves(call.queue):
-            return False
+            return 0
         found = self._given.find(call.chain, call.chainlet)
-        return found is not None and self._replicas.has_room(*found)
+        return self._replicas.free_slots(*found) if found is not None else 0
 
     def _submit(self, operation: Callable[[RunStore], Any], *about: UUID) -> Future[Any]:
         return self._committer.submit(operation, about=about)

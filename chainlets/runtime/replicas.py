@@ -120,10 +120,10 @@ class Replicas:
         replica = _done(self._building.get(_key(chain, descriptor)))
         return replica if replica is not None and replica.use.begin() else None
 
-    def has_room(self, chain: Chain, descriptor: ChainletDescriptor) -> bool:
-        """Whether a chainlet is built and has a slot free at this moment; for any thread."""
+    def free_slots(self, chain: Chain, descriptor: ChainletDescriptor) -> int:
+        """How many slots of a chainlet are free at this moment, if it is built; for any thread."""
         replica = _done(self._building.get(_key(chain, descriptor)))
-        return replica is not None and replica.slots.free > 0
+        return replica.slots.free if replica is not None else 0
 
     async def take(self, chain: Chain, descriptor: ChainletDescriptor) -> Replica:
         """As `get`, and nobody lets it go until its `use` has ended."""

@@ -100,7 +100,7 @@ def crash_house(folder: Path, **more: str) -> Iterator[House]:
 
 def until_it_crashes(house: House, tmp_path, point: str, disturb=lambda: None) -> None:
     """Runs, each of which has to end right, until the victim came by the armed point."""
-    for number in range(10):
+    for number in range(30):
         ledger = tmp_path / f"ledger-{number}"
         ledger.touch()
         run_id = house.start_run("crashes", **SHAPE, ledger=str(ledger))

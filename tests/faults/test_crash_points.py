@@ -72,7 +72,7 @@ def test_the_web_process_may_die_while_it_accepts_a_run(house, tmp_path, point):
 @pytest.mark.parametrize("point", WHEN_CANCELLED)
 def test_a_cancel_may_be_cut_short_and_nothing_goes_on(house, tmp_path, point):
     house.arm(point, WHEN_CANCELLED[point])
-    for number in range(15):
+    for number in range(40):
         run_id = house.start_run("crashes", **SHAPE, ledger=str(tmp_path / f"ledger-{number}"))
         house.wait_event(run_id, "invocation.started", count=2)
 
