@@ -45,7 +45,7 @@ def test_a_run_of_few_calls_is_not_kept_waiting_by_one_of_many(house):
     assert house.run(many)["state"] == "running"
     long = house.wait_run(many)
 
-    assert long["output"][1] < 2.0, "other chainlets of the same queue go on"
+    assert long["output"][1] < 5.0, "other chainlets of the same queue go on"
     calls = long["output"][0] + few["output"][0]
     starts = sorted(began for began, _ in calls)
     assert most_in_a_second(starts) <= 10

@@ -64,7 +64,7 @@ def test_inspect_tells_of_the_worker_its_queues_and_its_tasks(slots_house, inspe
 
 
 def test_active_is_what_executes_and_reserved_what_waits_for_a_slot(slots_house, inspect, ledger):
-    run_id = slots_house.start_run("slots", way="single", count=2, seconds=1.0, ledger=str(ledger))
+    run_id = slots_house.start_run("slots", way="single", count=2, seconds=4.0, ledger=str(ledger))
     wait_words(ledger, "single 0")
     (begun,) = calls(slots_house, run_id, "Single", "running")
     (waits,) = calls(slots_house, run_id, "Single", "queued")
