@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from chainlets.runtime.crash_points import EXIT_CODE
 from tests.faults.crashed_runs import calls_of, check, right_answer
@@ -96,6 +97,13 @@ def crash_house(folder: Path, **more: str) -> Iterator[House]:
         yield house.begin()
     finally:
         house.end()
+
+
+def crash_house_on(database: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[House]:
+    """Such a system on a database of that kind, for a fixture."""
+    more = {"DATABASE_URL": request.getfixturevalue("new_database")()} if database == "postgresql" else {}
+    with crash_house(folder, **more) as house:
+        yield house
 
 
 def until_it_crashes(house: House, tmp_path, point: str, disturb=lambda: None) -> None:

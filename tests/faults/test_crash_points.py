@@ -15,7 +15,7 @@ from tests.faults.crash_house import (
     SHAPE,
     VICTIM,
     check_log,
-    crash_house,
+    crash_house_on,
     until_it_crashes,
 )
 from tests.harness import wait_until
@@ -34,11 +34,7 @@ IN_THE_RECONCILER = {
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def house(request, tmp_path_factory):
-    env = {}
-    if request.param == "postgresql":
-        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
-    with crash_house(tmp_path_factory.mktemp("crashing"), **env) as house:
-        yield house
+    yield from crash_house_on(request.param, request, tmp_path_factory.mktemp("crashing"))
 
 
 @pytest.mark.parametrize("point", AT_ITS_STOP)

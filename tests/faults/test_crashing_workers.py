@@ -2,18 +2,14 @@
 
 import pytest
 
-from tests.faults.crash_house import IN_A_WORKER, VICTIM, check_log, crash_house, until_it_crashes
+from tests.faults.crash_house import IN_A_WORKER, VICTIM, check_log, crash_house_on, until_it_crashes
 
 pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def house(request, tmp_path_factory):
-    env = {}
-    if request.param == "postgresql":
-        env["DATABASE_URL"] = request.getfixturevalue("new_database")()
-    with crash_house(tmp_path_factory.mktemp("crashing"), **env) as house:
-        yield house
+    yield from crash_house_on(request.param, request, tmp_path_factory.mktemp("crashing"))
 
 
 @pytest.mark.parametrize("point", IN_A_WORKER)
