@@ -233,7 +233,7 @@ def _given(model: type[models.Model], names: Iterable[str], *, one: bool, postgr
 
 
 def _shown(model: type[models.Model], name: str) -> str:
-    """A field as it is read: JSON as text, and a time on SQLite as it stands."""
+    """A field as it is read: JSON as text, all else as it stands."""
     value = f"self.{_column(model, name)}"
     return f"CAST({value} AS text)" if _kind(model, name) == "JSONField" else value
 
