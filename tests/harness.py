@@ -250,24 +250,32 @@ class Stack:
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """The whole history of a run."""
-        found: list[dict[str, Any]] = []
-        while True:
-            after = found[-1]["seq"] if found else 0
-            page = self.api.get(f"/api/runs/{run_id}/events", params={"after": after}).json()
-            if not page["events"]:
-                return found
-            found += page["events"]
+        return list(self._events_from(run_id, 0))
+
+    def _events_from(self, run_id: str, after: int) -> Iterator[dict[str, Any]]:
+        while page := self.api.get(f"/api/runs/{run_id}/events", params={"after": after}).json()["events"]:
+            yield from page
+            after = page[-1]["seq"]
 
     def wait_event(
         self, run_id: str, type: str, *, count: int = 1, timeout: float = 60
     ) -> list[dict[str, Any]]:
-        """The events of a type, once there are `count` of them."""
+        """The events of a type, as soon as there are `count` of them: a run under way may go on writing."""
+        found: list[dict[str, Any]] = []
+        last = 0
 
-        def enough() -> list[dict[str, Any]]:
-            found = [event for event in self.events(run_id) if event["type"] == type]
-            return found if len(found) >= count else []
+        def enough() -> bool:
+            nonlocal last
+            for event in self._events_from(run_id, last):
+                last = event["seq"]
+                if event["type"] == type:
+                    found.append(event)
+                    if len(found) == count:
+                        return True
+            return False
 
-        return wait_until(enough, timeout=timeout, what=f"{count} × {type}", step=0.1)
+        wait_until(enough, timeout=timeout, what=f"{count} × {type}", step=0.05)
+        return found
 
     def invocations(self, run_id: str) -> list[dict[str, Any]]:
         """All invocations of a run, with their attempts."""

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(120)]
 
 AT_ITS_STOP = ("stop.before", "stop.handed_back")
 IN_THE_WEB_PROCESS = ("run.insert", "run.accepted", "bells.before")
+WIDE = {"branches": 16, "leaves": 12}  # both workers have their share of it when it is cancelled
 WHEN_CANCELLED = {"cancel.midway": "web", "cancel.seen": VICTIM}
 IN_THE_RECONCILER = {
     "take_back.midway": "claim.after",
@@ -69,8 +70,8 @@ def test_the_web_process_may_die_while_it_accepts_a_run(house, tmp_path, point):
 def test_a_cancel_may_be_cut_short_and_nothing_goes_on(house, tmp_path, point):
     house.arm(point, WHEN_CANCELLED[point])
     for number in range(40):
-        run_id = house.start_run("crashes", **SHAPE, ledger=str(tmp_path / f"ledger-{number}"))
-        house.wait_event(run_id, "invocation.started", count=2)
+        run_id = house.start_run("crashes", **WIDE, ledger=str(tmp_path / f"ledger-{number}"))
+        house.wait_event(run_id, "invocation.started", count=12)
 
         def cancelled() -> bool:
             with contextlib.suppress(httpx.TransportError):

@@ -58,8 +58,9 @@ def test_calls_run_at_the_same_time_and_come_back_in_order(house):
 
 
 def test_calls_that_their_callers_worker_takes_at_once_have_a_history_like_any_other(house, ledger):
-    together = 0
-    for _ in range(10):
+    together, runs, until = 0, 0, time.monotonic() + 90
+    while runs < 3 or (not together and time.monotonic() < until):
+        runs += 1
         run = house.wait_run(house.start_run("engine", way="blocking", count=1, ledger=str(ledger)))
         by_call = {}
         for event in check_history(house, run["id"]):
@@ -74,7 +75,7 @@ def test_calls_that_their_callers_worker_takes_at_once_have_a_history_like_any_o
             ]
             together += len({event["at"] for event in events}) == 1
     assert together, "not one was recorded in one transaction"
-    assert len(lines(ledger)) == 20
+    assert len(lines(ledger)) == 2 * runs
 
 
 def test_sync_calls_that_block_async_code_do_not_lock_the_process(house, ledger):
