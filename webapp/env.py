@@ -12,6 +12,8 @@ from chainlets.runtime.room import in_bytes
 
 Database = dict[str, object]
 
+LOCKS_HELD_S = 8  #: What PostgreSQL allows a transaction in which nothing happens; a lease is as long.
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 
@@ -111,6 +113,8 @@ def database(url: str, *, sqlite: Path) -> Database:
             f"DATABASE_URL starts with {parts.scheme!r}. Use postgres:// or sqlite:///."
         )
     options: Mapping[str, str] = dict(parse_qsl(parts.query))
+    # Whoever stops in mid-transaction, or whose machine is gone, keeps its locks as long as a lease.
+    held = f"-c idle_in_transaction_session_timeout={LOCKS_HELD_S}s"
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -118,7 +122,7 @@ def database(url: str, *, sqlite: Path) -> Database:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "OPTIONS": {"connect_timeout": 5, **options},
+        "OPTIONS": {"connect_timeout": 5, "options": held, **options},
     }
 
 

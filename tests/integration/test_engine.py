@@ -1,7 +1,9 @@
 """The engine with real processes, through the REST API: what authors may rely on."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -223,11 +225,31 @@ def test_a_worker_that_ends_in_mid_run_costs_no_finished_call(house, ledger, sig
     assert len(ends) == len(set(ends))
 
 
+def stopped_worker(house) -> int:
+    """Stop the worker while it does not hold SQLite's one lock, which nobody could take from it."""
+    (worker,) = house.pids("cpu")
+    file = house.data_dir / "db.sqlite3"
+
+    def stopped() -> bool:
+        os.kill(worker, signal.SIGSTOP)
+        if not file.exists():
+            return True
+        with contextlib.closing(sqlite3.connect(file, timeout=0.5)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(worker, signal.SIGCONT)
+                return False
+            return True
+
+    wait_until(stopped, timeout=20, what="the worker to be stopped")
+    return worker
+
+
 def test_a_worker_that_slept_past_its_lease_may_not_write(house, ledger):
     run_id = house.start_run("engine", way="plain", count=4, ledger=str(ledger))
     wait_until(lambda: "leaf 1" in lines(ledger), timeout=20, what="a leaf")
-    (sleeper,) = house.pids("cpu")
-    os.kill(sleeper, signal.SIGSTOP)
+    sleeper = stopped_worker(house)
     try:
         # Its lease runs out, and a second worker takes over.
         extra = house.worker("cpu", name="extra")

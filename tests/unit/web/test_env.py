@@ -92,7 +92,16 @@ def test_postgres_addresses_are_taken_apart():
         "5433",
     )
     assert found["NAME"] == "chain"
-    assert found["OPTIONS"] == {"connect_timeout": 5, "sslmode": "require"}
+    assert found["OPTIONS"] == {
+        "connect_timeout": 5,
+        "options": "-c idle_in_transaction_session_timeout=8s",
+        "sslmode": "require",
+    }
+
+
+def test_what_an_address_says_of_its_session_counts():
+    found = env.database("postgres://db/chain?options=-c%20work_mem%3D8MB", sqlite=Path("x"))
+    assert found["OPTIONS"]["options"] == "-c work_mem=8MB"
 
 
 def test_sqlite_waits_for_the_lock_and_keeps_a_log():
