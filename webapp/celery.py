@@ -27,8 +27,8 @@ from chainlets.runtime.mailbox import Mailbox
 from chainlets.runtime.measuring import ThisMachine
 from chainlets.runtime.sockets import worker_socket
 from chainlets.runtime.spilling import Sizes
-from chainlets.runtime.store import WorkerIdentity
-from chainlets.runtime.tasks import Bell
+from chainlets.runtime.store import NewCall, WorkerIdentity
+from chainlets.runtime.tasks import Bell, task_name
 from webapp.catalog.services import loaded_chains, loader
 from webapp.fleet import hardware, warm
 from webapp.runs.doorbell import doorbell
@@ -92,15 +92,19 @@ class ChainletsCelery(Celery):
             sizes=Sizes(inline=settings.VALUE_INLINE_BYTES, most=settings.VALUE_MAX_BYTES),
             # Asked each time: remote control may have it serve other queues.
             serves=lambda queue: {queue, own} <= self.amqp.queues.consume_from.keys(),
-            ring_here=lambda call: doorbell.send(
-                [Bell(chain=call.chain, chainlet=call.chainlet, queue=own, invocation_id=call.id)]
-            ),
+            ring_here=lambda call: self.ring_here(call, own),
             passed_on=self.passed_on,
             machine=ThisMachine(limit=settings.WORKER_MEMORY),
         )
         doorbell.own_worker = identity.name
         self.engine = Engine(identity=identity, surroundings=surroundings)
         return self.engine
+
+    def ring_here(self, call: NewCall, own: str) -> None:
+        """Have this worker answer the bell of a call; by its `own` queue if it has to go through the broker."""
+        task = task_name(call.chain, call.chainlet)
+        if not self.consumer.take_own(task=task, id=str(call.id)):
+            doorbell.send([Bell(chain=call.chain, chainlet=call.chainlet, queue=own, invocation_id=call.id)])
 
     def ring(self, bell: Bell) -> None:
         """Put a bell into its queue, behind those that are there."""

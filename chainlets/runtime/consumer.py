@@ -21,9 +21,27 @@ from chainlets.runtime.message import PlainRequest
 from chainlets.runtime.pool import ChainletPool
 from chainlets.runtime.reconnecting import connect_patiently
 from chainlets.runtime.tasks import EMPTY_BODY, ChainletTask
+from chainlets.runtime.transport import QoS
 
 #: Headers of Celery's messages that ask for more than an answer.
 _MORE = ("eta", "expires", "shadow", "stamped_headers")
+
+
+class OwnBell:
+    """What stands in a message's place for a call that begins in the worker that makes it."""
+
+    __slots__ = ("_qos", "body", "delivery_info", "headers", "properties")
+
+    def __init__(self, *, task: str, id: str, qos: QoS) -> None:
+        self.headers = {"task": task, "id": id}
+        self.body = EMPTY_BODY
+        self.properties: dict[str, Any] = {}
+        self.delivery_info: dict[str, Any] = {}
+        self._qos = qos
+
+    def ack(self) -> None:
+        """Make room for a message."""
+        self._qos.own.discard(self.headers["id"])
 
 
 class ChainletsConsumer(Consumer):
@@ -34,6 +52,7 @@ class ChainletsConsumer(Consumer):
     event_dispatcher: Any
     on_task_message: set[Any]
     task_buckets: dict[str, Any]
+    task_consumer: Any
     _maximum_prefetch_restored: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -76,6 +95,26 @@ class ChainletsConsumer(Consumer):
     def take_more(self) -> None:
         """Let the loop see that there is room for messages; for any thread."""
         self.hub.call_soon(self._turn)
+
+    def take_own(self, *, task: str, id: str) -> bool:
+        """Answer a bell that this worker rings for itself; for any thread.
+
+        It counts as a message and stands in Celery's books, but never goes to the broker. False if it is
+        more than a plain bell here and now, so that it has to.
+        """
+        channel = getattr(self.task_consumer, "channel", None)  # none while it connects anew
+        qos = channel.qos if channel is not None else None
+        if not isinstance(qos, QoS) or not isinstance(self.pool, ChainletPool):
+            return False
+        bell = OwnBell(task=task, id=id, qos=qos)
+        found = self._plain(bell)
+        if found is None:
+            return False
+        qos.own.add(id)
+        request = PlainRequest(bell, found, self)
+        state.task_reserved(request)
+        self.pool.answer(request)
+        return True
 
     def tell(self, type: str, **fields: Any) -> None:
         """Send an event, if there is somebody who listens."""

@@ -315,12 +315,22 @@ class Engine:
                 replica.use.end()
                 on_done()
 
+        def passed(to: UUID) -> None:
+            nonlocal invocation_id
+            with self._lock:
+                # What has succeeded is not begun again, however many bells ring for it.
+                self._again.discard(invocation_id)
+                self._serving.discard(invocation_id)
+                self._serving.add(to)
+            invocation_id = to
+
         Serving(
             workshop=self._workshop,
             replica=replica,
             invocation_id=invocation_id,
             on_wait=on_wait,
             on_end=ended,
+            on_pass=passed,
             terms=terms,
         ).begin()
 

@@ -173,6 +173,10 @@ class MemoryRunStore:
         self._ended(fence.invocation_id, row)
         return True
 
+    def follow(self, *, fence: Fence, worker: WorkerIdentity, turn_s: float) -> Claim | None:  # noqa: ARG002 (as the protocol has it)
+        """Nothing: every call has a bell here."""
+        return None
+
     def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt once."""
         row = self._owned(fence)

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from celery.worker import state
 from celery.worker.request import Request
@@ -50,10 +51,11 @@ class PlainRequest:
         message: as it came from the broker.
         task: what it is for.
         consumer: which took it.
+        id: of the call, if it is not the one that the bell rang for.
     """
 
-    def __init__(self, message: Any, task: ChainletTask, consumer: Takes) -> None:
-        self.id: str = message.headers["id"]
+    def __init__(self, message: Any, task: ChainletTask, consumer: Takes, *, id: str = "") -> None:
+        self.id: str = id or message.headers["id"]
         self.name: str = task.name
         self.task = task
         self.message = message
@@ -69,6 +71,10 @@ class PlainRequest:
         self.time_start = time.time() - (time.monotonic() - time_accepted)
         state.task_accepted(self)
         self._consumer.tell("task-started", uuid=self.id)
+
+    def for_another(self, id: str) -> PlainRequest:
+        """What the message stands for from now on: a call that needed no bell."""
+        return PlainRequest(self.message, self.task, self._consumer, id=id)
 
     def acknowledge(self) -> None:
         """Make room for another message."""
@@ -139,6 +145,15 @@ class Message:
             state.task_ready(request)
             request.acknowledge()
             crash_point("ack.after")
+
+    def passes_on(self, invocation_id: UUID) -> None:
+        """The call has ended, and another executes in its place: the books say so, and the broker gives no other message."""
+        before = self._request
+        if isinstance(before, PlainRequest):
+            self._id = str(invocation_id)
+            state.task_ready(before)
+            self._request = before.for_another(self._id)
+            state.task_reserved(self._request)
 
     def succeeded(self) -> None:
         """The call has a result. It is in the row, and not in what Celery gets."""

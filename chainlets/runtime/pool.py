@@ -146,6 +146,7 @@ class ChainletPool(BasePool):
                 on_failure=message.failed,
                 # Each look at a bell would count against a rate limit.
                 put_back=None if task.rate_limit else put_back,
+                pass_on=message.passes_on if isinstance(request, PlainRequest) else None,
             ),
         )
 

@@ -32,7 +32,7 @@ from chainlets.runtime.inbox import inbox_of
 from chainlets.runtime.payload import from_file, is_packed, to_file
 from chainlets.runtime.replicas import Replica
 from chainlets.runtime.spilling import Held, read, spill
-from chainlets.runtime.store import Claim, Outcome, State, WorkerIdentity
+from chainlets.runtime.store import Claim, Outcome, RunStore, State, WorkerIdentity
 from chainlets.runtime.terms import Terms
 from chainlets.runtime.time_limits import Kind, Overdue, deadlines, held_too_long
 from chainlets.runtime.waiting_room import Waiting, WaitingRoom
@@ -79,6 +79,7 @@ class Serving:
         invocation_id: what to claim.
         on_wait: called once when it stops holding a slot.
         on_end: called once when nothing is left to do.
+        on_pass: the slot, and all that belongs to it, goes to another call.
         terms: what else there is to keep to and to tell.
 
     Attributes:
@@ -86,8 +87,8 @@ class Serving:
     """
 
     __slots__ = (
-        "_began", "_deadlines", "_holds", "_id", "_lock", "_on_end", "_on_wait", "_replica", "_stopped", "_task", "_terms", "_workshop",
-        "claimed", "execution", "late_at",
+        "_began", "_deadlines", "_holds", "_id", "_lock", "_on_end", "_on_pass", "_on_wait", "_replica", "_stopped", "_task", "_terms",
+        "_turn_began", "_workshop", "claimed", "execution", "late_at",
     )  # fmt: skip
     execution: Execution
 
@@ -99,6 +100,7 @@ class Serving:
         invocation_id: UUID,
         on_wait: Callable[[], None],
         on_end: Callable[[], None],
+        on_pass: Callable[[UUID], None],
         terms: Terms,
     ) -> None:
         self._workshop = workshop
@@ -106,7 +108,9 @@ class Serving:
         self._id = invocation_id
         self._on_wait = on_wait
         self._on_end = on_end
+        self._on_pass = on_pass
         self._terms = terms
+        self._turn_began = 0.0
         self._began = 0.0
         self._deadlines: list[tuple[float, Kind]] = []
         self._stopped = ""
@@ -155,6 +159,7 @@ class Serving:
 
     def _claim(self) -> None:
         self._holds = True
+        self._turn_began = time.monotonic()
         if self._workshop.stopping():
             self._put_back()  # the next worker will answer the bell; nobody needs the slot any more
             return
@@ -304,33 +309,64 @@ class Serving:
         if self._stopped:
             self._failed(TimeoutError(self._stopped))  # what it returned may be half of it
             return
-        fence = execution.claim.fence
+        workshop, fence = self._workshop, execution.claim.fence
         called = execution.called or fence.attempt > 1
 
-        def recorded(ours: bool | None, error: BaseException | None) -> None:  # noqa: FBT001 (what the store answers)
-            if error is not None:
+        def record(store: RunStore) -> tuple[bool, Claim | None]:
+            ours = store.succeed(fence=fence, result=result.json, called=called, spilled=result.spilled)
+            if not (ours and self._may_pass_on()):
+                return ours, None
+            turn_s = time.monotonic() - self._turn_began
+            return ours, store.follow(fence=fence, worker=workshop.worker(), turn_s=turn_s)
+
+        def recorded(done: tuple[bool, Claim | None] | None, error: BaseException | None) -> None:
+            if error is not None or done is None:
                 # The database refuses this result, so its caller must hear of it.
-                self._failed(error)
+                self._failed(error or RuntimeError("the store gave no answer"))
                 return
+            ours, following = done
             if ours:
                 crash_point("result.after")
                 value, spilled = result
-                self._workshop.calls.ended(
+                workshop.calls.ended(
                     Outcome(id=self._id, state=State.SUCCEEDED, result=value, spilled=spilled)
                 )
                 self._terms.on_success()
             else:
                 self._terms.on_failure(None)
-            self._end()
+            if following is None:
+                self._end()
+            else:
+                self._pass_on(following)
 
         crash_point("result.before")
-        self._workshop.committer.hand_over(
-            lambda store: store.succeed(
-                fence=fence, result=result.json, called=called, spilled=result.spilled
-            ),
-            (self._id,),
-            recorded,
+        workshop.committer.hand_over(record, (self._id,), recorded)
+
+    def _may_pass_on(self) -> bool:
+        """Whether its slot may go to another call of the run at once, without a bell."""
+        return self._holds and self._terms.pass_on is not None and not self._workshop.stopping()
+
+    def _pass_on(self, claim: Claim) -> None:
+        following = Serving(
+            workshop=self._workshop,
+            replica=self._replica,
+            invocation_id=claim.fence.invocation_id,
+            on_wait=self._on_wait,
+            on_end=self._on_end,
+            on_pass=self._on_pass,
+            terms=self._terms,
         )
+        following._holds, following._turn_began = True, self._turn_began
+        self._leave()
+        self._on_pass(claim.fence.invocation_id)
+        if self._terms.pass_on is not None:
+            self._terms.pass_on(claim.fence.invocation_id)
+        following._taken()
+        following._execute(claim)
+
+    def _leave(self) -> None:
+        if self._workshop.held.get(self._id) is self:  # else a bell too many, for what is served already
+            del self._workshop.held[self._id]
 
     def _raised(self, error: BaseException) -> None:
         execution = self.execution
@@ -369,7 +405,7 @@ class Serving:
             self._replica.slots.give_back()
 
     def _end(self) -> None:
-        self._workshop.held.pop(self._id, None)
+        self._leave()
         self._release()
         self._on_end()
 

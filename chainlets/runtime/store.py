@@ -175,6 +175,18 @@ class RunStore(Protocol):
         `called` is False for a first attempt that called nothing: then nothing it called has to be ended.
         """
 
+    def follow(self, *, fence: Fence, worker: WorkerIdentity, turn_s: float) -> Claim | None:
+        """Take another call of the same run and chainlet, in the transaction in which the first succeeded.
+
+        Only one for which no bell rings, and that nobody has to count before it may start; None if there is none,
+        or if the run has had the slot for long enough.
+
+        Args:
+            fence: of the first.
+            worker: which has it.
+            turn_s: seconds since the slot was taken by a bell.
+        """
+
     def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt, and queue the next if one is left and it is not `final`; None if the fence is lost."""
 

@@ -32,7 +32,27 @@ def list_name(queue: str, priority: str) -> str:
 
 
 class QoS(virtual.QoS):
-    """Counts the messages that a worker holds, where the broker keeps no note of them."""
+    """Counts the messages that a worker holds, where the broker keeps no note of them.
+
+    Attributes:
+        own: ids of what the worker holds and never was a message; it takes the place of one.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.own: set[str] = set()
+
+    def can_consume(self) -> bool:
+        """Whether there is room for a message."""
+        return not self.prefetch_count or self._room() > 0
+
+    def can_consume_max_estimate(self) -> int | None:  # type: ignore[override]  # its stub forgets None
+        """For how many; None if for any number."""
+        return max(self._room(), 0) if self.prefetch_count else None
+
+    def _room(self) -> int:
+        assert self._delivered is not None
+        return self.prefetch_count - len(self._delivered) - len(self.own)
 
     def ack(self, delivery_tag: str) -> None:
         """Forget a message; from any thread."""

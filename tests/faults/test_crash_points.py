@@ -12,7 +12,6 @@ from chainlets.runtime.crash_points import POINTS
 from tests.faults.crash_house import (
     IN_A_WORKER,
     PATIENCE,
-    SHAPE,
     VICTIM,
     check_log,
     crash_house_on,

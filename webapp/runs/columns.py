@@ -44,6 +44,7 @@ class Link:
         *,
         texts: tuple[str, ...] = (),
         where: str = "id IN {ids}",
+        given: Sequence[Any] = (),
         lock: bool = False,
     ) -> list[list[Any]]:
         """Rows by id: fields in the order of `names`, JSON as text, then SQL expressions that give texts.
@@ -53,7 +54,8 @@ class Link:
             names: fields.
             ids: what `{ids}` in `where` stands for.
             texts: expressions.
-            where: a condition.
+            where: a condition, and what may follow one.
+            given: what `{given}` in `where` stands for, one after the other.
             lock: hold the rows until the end of the transaction, in the order of their ids.
         """
         if not ids:
@@ -62,7 +64,7 @@ class Link:
         statement = _select(model, names, texts, where, lock, one, self._postgres)
         self._values.expect(ids)
         hexes = [id.hex for id in ids]
-        (found,) = self._execute(statement, hexes if one else [_json(hexes)])
+        (found,) = self._execute(statement, [*(hexes if one else [_json(hexes)]), *given])
         rows: list[list[Any]] = orjson.loads(found[0])
         spots = _spots(model, names)
         for row in rows:
@@ -183,7 +185,8 @@ def _select(
     else:
         ids = "(?)" if one else "(SELECT value FROM json_each(?))"
     held = f" ORDER BY self.id{' FOR UPDATE' if postgres else ''}" if lock else ""
-    rows = f"SELECT {inner} FROM {_table(model)} AS self WHERE {where.format(ids=ids)}{held}"  # noqa: S608 (names of our own models)
+    wanted = where.format(ids=ids, given="%s" if postgres else "?")
+    rows = f"SELECT {inner} FROM {_table(model)} AS self WHERE {wanted}{held}"  # noqa: S608 (names of our own models)
     row = ", ".join(columns)
     if postgres:
         return f"SELECT coalesce(json_agg(json_build_array({row})), '[]')::text FROM ({rows}) AS held"  # noqa: S608 (as above)

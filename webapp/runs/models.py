@@ -195,6 +195,11 @@ class Invocation(models.Model):
             models.Index(fields=["state", "queue", "available_at"]),
             models.Index(fields=["worker", "state"]),
             models.Index(
+                fields=["run", "queue", "available_at"],
+                condition=models.Q(state="queued", rung_at__isnull=True),
+                name="call_that_is_held_back",
+            ),
+            models.Index(
                 fields=["input_hash", "code", "ended_at"],
                 condition=models.Q(cache_s__isnull=False),
                 name="call_for_other_runs",

@@ -15,6 +15,9 @@ from webapp.runs.rows import CallRow, RunRow
 from webapp.runs.workset import Workset
 
 _LEAST = 4  # bells a run may always have out: whoever is next should not have to be looked for
+_TURN_S = 0.05  # a run's calls may have a slot one after the other for so long, if others wait for it
+_TURN_ALONE_S = 2.0  # the same, if there is no other run; a chain that was changed, or a queue given up, takes effect after it
+_ALONE_FOR_S = 0.25  # how old the answer may be whether there is no other run
 _RECENT_S = 1.0  # how old the counts of slots and of rivals may be
 
 
@@ -77,6 +80,23 @@ def refill(work: Workset, *, run: RunRow, queue: str) -> None:
     work.ring_held(run, queue, found[:room])
 
 
+def follower(work: Workset, row: CallRow, *, turn_s: float) -> CallRow | None:
+    """The call that may have the slot of one that has ended, without a bell: the oldest of its kind that is held back.
+
+    Args:
+        work: the transaction in which the first ended.
+        row: that first one.
+        turn_s: for how long its run has had the slot by now.
+    """
+    _, held = row.run.bells.get(row.queue, (0, False))
+    counted = row.fleet_limit is not None or row.rate_limit is not None
+    if not held or counted or row.run.state not in OPEN or turn_s > _TURN_ALONE_S:
+        return None
+    if turn_s > _TURN_S and not _alone(int(time.monotonic() / _ALONE_FOR_S)):
+        return None  # what others ring for waits in the broker, and is to have its turn
+    return work.held_like(row)
+
+
 def recount(work: Workset, *, run: RunRow, queue: str) -> None:
     """Count a run's bells anew, for calls that have been held back for longer than they should be."""
     work.write()
@@ -89,6 +109,11 @@ def recount(work: Workset, *, run: RunRow, queue: str) -> None:
 def _window(run: RunRow, queue: str) -> int:
     now = int(time.monotonic() / _RECENT_S)
     return window(slots=_slots(queue, now), rivals=_rivals(run.chain_id, run.owner_id, now))
+
+
+@lru_cache(1)
+def _alone(_: int) -> bool:
+    return not Run.objects.filter(state__in=OPEN).values_list("id", flat=True)[1:2]
 
 
 @lru_cache(256)

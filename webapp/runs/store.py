@@ -51,17 +51,7 @@ class DatabaseRunStore:
         row = work.call(invocation_id)
         if row is None or not transitions.claim(work, row, worker):
             return None  # its run was deleted, or there is nothing to take
-        return Claim(
-            fence=Fence(invocation_id=row.id, attempt=row.attempt),
-            run_id=row.run_id,
-            caller=row.parent_id,
-            chain=row.run.chain,
-            chainlet=row.chainlet,
-            input=from_text(row.input),
-            timeout_s=row.timeout_s,
-            input_spilled=bool(row.spilled & INPUT_SPILLED),
-            fresh=row.run.reuse != Reuse.KEPT,
-        )
+        return _claim(row)
 
     def open_call(self, *, parent: Fence, call: NewCall) -> Outcome:
         """Record a call once, or say what became of it."""
@@ -121,6 +111,15 @@ class DatabaseRunStore:
             work.write()
             delete_scratch(run_id=row.run_id)
         return True
+
+    def follow(self, *, fence: Fence, worker: WorkerIdentity, turn_s: float) -> Claim | None:
+        """Take another call like one that has just succeeded, of those that are held back."""
+        work = _current()
+        ended = work.call(fence.invocation_id)
+        row = sharing.follower(work, ended, turn_s=turn_s) if ended is not None else None
+        if row is None or not transitions.claim(work, row, worker):
+            return None
+        return _claim(row)
 
     def fail(self, *, fence: Fence, failure: Failure, final: bool = False) -> Outcome | None:
         """Record a failed attempt once."""
@@ -229,6 +228,20 @@ def read_outputs(*, invocation_id: UUID, after: int) -> list[Output]:
         run__invocations=invocation_id, seq__gt=after, invocation_id=invocation_id, type="invocation.output"
     )
     return [_output(event) for event in found.order_by("seq")]
+
+
+def _claim(row: CallRow) -> Claim:
+    return Claim(
+        fence=Fence(invocation_id=row.id, attempt=row.attempt),
+        run_id=row.run_id,
+        caller=row.parent_id,
+        chain=row.run.chain,
+        chainlet=row.chainlet,
+        input=from_text(row.input),
+        timeout_s=row.timeout_s,
+        input_spilled=bool(row.spilled & INPUT_SPILLED),
+        fresh=row.run.reuse != Reuse.KEPT,
+    )
 
 
 def _new_row(work: Workset, caller: CallRow, call: NewCall) -> CallRow:

@@ -6,6 +6,7 @@ values; no statement is sent for a single call where one for all calls will do.
 """
 
 import functools
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -32,6 +33,11 @@ _TEXTS = (
     "CASE WHEN self.state = 'succeeded' THEN CAST(self.result AS text) END",
     "CASE WHEN self.state IN ('failed', 'cancelled') THEN CAST(self.error AS text) END",
     "(SELECT caller.worker FROM runs_invocation AS caller WHERE caller.id = self.parent_id)",
+)
+# Written out, so that SQLite sees that the index of these calls serves.
+_HELD_BACK = (
+    "run_id = {ids} AND queue = {given} AND state = 'queued' AND rung_at IS NULL AND chainlet = {given} "
+    "ORDER BY available_at LIMIT {given}"
 )
 _NOTHING: Mapping[str, Any] = {}
 _MOMENTS = 1000  # more than a transaction has operations
@@ -68,6 +74,7 @@ class Workset:
         self._attempts: dict[tuple[UUID, int], AttemptRow] = {}
         self._events: list[tuple[UUID, int, datetime, str, UUID | None, str]] = []
         self._messages: list[Message] = []
+        self._held_back: dict[tuple[int, str, str], deque[CallRow]] = {}
         self.paces: dict[tuple[int, str], PaceRow] = {}
         self.turns: set[int] = set()
 
@@ -130,6 +137,33 @@ class Workset:
     def queued(self) -> list[CallRow]:
         """Invocations that are here and wait to be taken."""
         return [row for row in self._calls.values() if row is not None and row.state == State.QUEUED]
+
+    def held_like(self, row: CallRow) -> CallRow | None:
+        """The oldest call of the same run, queue and chainlet that waits without a bell, as far as the database knows."""
+        key = row.run.id.int, row.queue, row.chainlet
+        if key not in self._held_back:
+            # As many as could be asked for: each attempt that is here may end in this transaction.
+            most = sum(one is not None and one.attempt > 0 for one in self._calls.values())
+            read = self._link.select(
+                Invocation,
+                _CORE,
+                [row.run.id],
+                texts=_TEXTS,
+                where=_HELD_BACK,
+                given=(row.queue, row.chainlet, most),
+            )
+            for one in read:
+                if one[0].int not in self._calls:
+                    self._calls[one[0].int] = self._call_row(one)
+            found = (self._calls[one[0].int] for one in read)
+            self._held_back[key] = deque(one for one in found if one is not None)
+        held_back = self._held_back[key]
+        while held_back:
+            first = held_back.popleft()
+            due = first.available_at is not None and first.available_at <= self.now
+            if due and first.state == State.QUEUED and first.rung_at is None:
+                return first
+        return None
 
     def missing(self) -> list[UUID]:
         """Invocations that were looked for and are not there; those about to be recorded are among them."""

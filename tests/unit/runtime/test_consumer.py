@@ -10,7 +10,8 @@ from celery.worker import state
 from kombu.utils.json import dumps
 
 from chainlets.runtime import transport
-from chainlets.runtime.consumer import ChainletsConsumer
+from chainlets.runtime.consumer import ChainletsConsumer, OwnBell
+from chainlets.runtime.pool import ChainletPool
 from chainlets.runtime.tasks import Bell, BellFounder, ChainletTask
 
 app = Celery("bells", broker="memory://", set_as_current=False)
@@ -36,6 +37,18 @@ def consumer():
     found.event_dispatcher = SimpleNamespace(enabled=True, groups=["worker"])
     found._maximum_prefetch_restored, found.restart_count = True, 0
     return found
+
+
+@pytest.fixture
+def own(consumer):
+    answered, pool = [], ChainletPool.__new__(ChainletPool)
+    pool.answer = answered.append
+    qos = transport.QoS(SimpleNamespace(do_restore=False), prefetch_count=4)
+    consumer.pool = pool
+    consumer.task_consumer = SimpleNamespace(channel=SimpleNamespace(qos=qos))
+    consumer.hub = SimpleNamespace(call_soon=lambda _: None)
+    consumer._turn = None
+    return SimpleNamespace(consumer=consumer, answered=answered, qos=qos)
 
 
 @pytest.fixture
@@ -95,6 +108,58 @@ def test_nor_is_one_that_was_revoked(is_plain):
 def test_none_is_while_the_worker_has_to_count_or_to_tell(consumer, is_plain, change):
     vars(consumer).update(change)
     assert not is_plain(bell())
+
+
+def test_what_a_worker_rings_for_itself_counts_as_a_message_until_it_is_acknowledged():
+    channel = SimpleNamespace(do_restore=False)
+    qos = transport.QoS(channel, prefetch_count=3)
+    bell = OwnBell(task="hello.Greeter", id="1", qos=qos)
+    qos.append("a message", "tag")
+    qos.own.update({"1", "2"})
+    assert not qos.can_consume()
+    assert qos.can_consume_max_estimate() == 0
+
+    bell.ack()
+    assert qos.can_consume()
+    assert qos.can_consume_max_estimate() == 1
+
+    qos.ack("tag")
+    assert qos.can_consume_max_estimate() == 2
+
+
+@pytest.mark.parametrize("count", [None, 0])
+def test_without_a_prefetch_count_there_is_always_room(count):
+    qos = transport.QoS(SimpleNamespace(do_restore=False), prefetch_count=count)
+    qos.own.add("1")
+    assert qos.can_consume()
+    assert qos.can_consume_max_estimate() is None
+
+
+def test_a_bell_for_oneself_goes_to_the_pool(own):
+    assert own.consumer.take_own(task="hello.Greeter", id="1")
+    (request,) = own.answered
+    assert (request.id, request.name) == ("1", "hello.Greeter")
+    assert own.qos.own == {"1"}
+    assert request in state.reserved_requests
+
+    request.acknowledge()
+    assert own.qos.own == set()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task_consumer": None},
+        {"event_dispatcher": SimpleNamespace(enabled=True, groups=None)},
+        {"task_buckets": {"hello.Greeter": object()}},
+    ],
+    ids=["no connection", "somebody listens", "a rate limit"],
+)
+def test_it_goes_through_the_broker_where_celery_has_more_to_do(own, change):
+    vars(own.consumer).update(change)
+    assert not own.consumer.take_own(task="hello.Greeter", id="1")
+    assert not own.answered
+    assert own.qos.own == set()
 
 
 @pytest.mark.parametrize("value", [{"id": uuid4()}, {"at": float("inf")}, {"word": "é"}])
