@@ -43,6 +43,13 @@ def calls(house, run_id, chainlet, state=None):
     return [call["id"] for call in found if state is None or call["state"] == state]
 
 
+def wait_calls(house, run_id, chainlet, state=None):
+    """As `calls`, once there are any: a call may execute a moment before it is recorded."""
+    return wait_until(
+        lambda: calls(house, run_id, chainlet, state), timeout=5, what=f"a call of {chainlet}", step=0.01
+    )
+
+
 def celery(house, *command):
     """Celery's command line, with our application."""
     done = subprocess.run(
@@ -65,9 +72,9 @@ def test_inspect_tells_of_the_worker_its_queues_and_its_tasks(slots_house, inspe
 
 def test_active_is_what_executes_and_reserved_what_waits_for_a_slot(slots_house, inspect, ledger):
     run_id = slots_house.start_run("slots", way="single", count=2, seconds=4.0, ledger=str(ledger))
-    wait_words(ledger, "single 0")
+    wait_calls(slots_house, run_id, "Single", "running")
+    (waits,) = wait_calls(slots_house, run_id, "Single", "queued")
     (begun,) = calls(slots_house, run_id, "Single", "running")
-    (waits,) = calls(slots_house, run_id, "Single", "queued")
     # Their caller waits for them, so it holds no slot and is not among these.
 
     active = {task["id"]: task["name"] for task in inspect("active")}
@@ -81,11 +88,29 @@ def test_active_is_what_executes_and_reserved_what_waits_for_a_slot(slots_house,
     assert inspect("active") == inspect("reserved") == []
 
 
+def test_calls_that_follow_each_other_in_a_slot_are_in_the_books_one_by_one(slots_house, inspect):
+    def counted():
+        return inspect("stats")["total"].get("crowd.Short", 0)
+
+    before = counted()
+    run_id = slots_house.start_run("crowd", count=300)
+    wait_until(lambda: counted() > before + 50, timeout=20, what="some calls")
+    active = [task["id"] for task in inspect("active") if task["name"] == "crowd.Short"]
+    assert 0 < len(active) <= 4
+    assert set(active) <= set(calls(slots_house, run_id, "Short"))
+
+    assert slots_house.wait_run(run_id)["output"] == sum(range(300))
+    assert counted() == before + 300
+    wait_until(
+        lambda: inspect("active") == inspect("reserved") == [], timeout=5, what="the books to be empty"
+    )
+
+
 def test_the_command_line_answers_too(slots_house, ledger):
     pongs = json.loads(celery(slots_house, "inspect", "ping", "--json"))
     run_id = slots_house.start_run("slots", way="polite", count=1, seconds=30, ledger=str(ledger))
     wait_words(ledger, "polite 0")
-    (call,) = calls(slots_house, run_id, "Polite")
+    (call,) = wait_calls(slots_house, run_id, "Polite")
 
     celery(slots_house, "control", "revoke", call)
 
@@ -100,6 +125,7 @@ def test_revoking_an_executing_call_cancels_it_and_no_other(
 ):
     run_id = slots_house.start_run("slots", way="polite", count=2, seconds=2.0, ledger=str(ledger))
     wait_words(ledger, "polite 0", "polite 1")
+    wait_until(lambda: len(calls(slots_house, run_id, "Polite")) == 2, timeout=5, what="both calls")
     first = next(
         call["id"]
         for call in slots_house.invocations(run_id)
@@ -121,7 +147,7 @@ def test_revoking_plain_code_lets_it_see_that_it_is_cancelled(slots_house, celer
     run_id = slots_house.start_run("slots", way="asking", count=1, seconds=20, ledger=str(ledger))
     wait_words(ledger, "asking 0")
 
-    celery_client.control.terminate(calls(slots_house, run_id, "Asking")[0])
+    celery_client.control.terminate(wait_calls(slots_house, run_id, "Asking")[0])
 
     wait_words(ledger, "stopped 0")
     run = slots_house.wait_run(run_id, timeout=10)
@@ -131,7 +157,7 @@ def test_revoking_plain_code_lets_it_see_that_it_is_cancelled(slots_house, celer
 def test_revoking_a_queued_call_keeps_it_from_starting(slots_house, celery_client, ledger):
     run_id = slots_house.start_run("slots", way="single", count=2, seconds=1.5, ledger=str(ledger))
     wait_words(ledger, "single 0")
-    (waits,) = calls(slots_house, run_id, "Single", "queued")
+    (waits,) = wait_calls(slots_house, run_id, "Single", "queued")
 
     celery_client.control.revoke(waits)
     wait_until(lambda: calls(slots_house, run_id, "Single", "cancelled"), timeout=1, what="the cancel")
