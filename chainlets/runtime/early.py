@@ -1,8 +1,8 @@
 """Calls that begin before they are recorded.
 
 A call that is made for the first time stands nowhere yet, so it can be nobody else's. If the worker
-that its caller runs in has a slot free for it, the bell goes to that worker's own queue at once, and
-whoever answers it need not wait for the row: that the call was made, that it was taken and what came
+that its caller runs in has a slot free for it, that worker answers the bell itself, at once, and
+need not wait for the row: that the call was made, that it was taken and what came
 of it are recorded together, in one transaction instead of three. Until that is committed nobody
 hears of the result, and if the process dies before, the call was never made.
 """
@@ -23,7 +23,7 @@ class EarlyCalls:
 
     Args:
         room: how many more calls like this one could execute in this worker at once.
-        ring: puts a call's bell into this worker's own queue.
+        ring: has this worker answer a call's bell.
     """
 
     def __init__(self, *, room: Callable[[NewCall], int], ring: Callable[[NewCall], None]) -> None:

@@ -70,8 +70,8 @@ class Surroundings:
         services: addresses of services elsewhere, for the chainlets' context.
         batch: operations on the store to a transaction, at most.
         sizes: which values go to the file store.
-        serves: whether this worker rings itself, and takes calls of a queue, at this moment.
-        ring_here: puts the bell of a call into this worker's own queue.
+        serves: whether this worker may ring itself, and takes calls of a queue, at this moment.
+        ring_here: has this worker answer the bell of a call.
         passed_on: whether another worker has taken a call whose chainlet is not built here; may take a moment.
         machine: how much memory there is for replicas; without, everything fits.
     """
