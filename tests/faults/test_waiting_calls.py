@@ -14,6 +14,7 @@ from tests.harness import Stack
 pytestmark = [pytest.mark.long, pytest.mark.faults, pytest.mark.timeout(900)]
 
 PARENTS = int(os.environ.get("PARENTS", "500"))
+MORE_THAN_SLOTS = 150  # calls of one process that wait at once
 DEEP = 100
 HEAD = '''"""Each calls the next, all on a queue whose one worker executes one call at a time."""
 
@@ -72,10 +73,14 @@ def most_memory(pid: int) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def test_many_parents_wait_for_children_on_their_own_queue(house, capsys):
+def test_many_parents_wait_for_children_on_their_own_queue(house, tmp_path, capsys):
     (pid,) = house.pids("cpu")
+    gate = tmp_path / "gate"
     began = time.monotonic()
-    run = house.wait_run(house.start_run("parents", count=PARENTS), timeout=600)
+    run_id = house.start_run("parents", count=PARENTS, gate=str(gate))
+    house.wait_event(run_id, "invocation.waiting", count=MORE_THAN_SLOTS, timeout=120)
+    gate.touch()
+    run = house.wait_run(run_id, timeout=600)
     took, memory = time.monotonic() - began, most_memory(pid)
 
     waited = most = 0
@@ -88,7 +93,7 @@ def test_many_parents_wait_for_children_on_their_own_queue(house, capsys):
         )
     assert (run["state"], run["output"]) == ("succeeded", PARENTS * (PARENTS + 1) // 2)
     assert house.pids("cpu") == [pid]  # it was not restarted
-    assert most > 150  # more than the worker has slots
+    assert most >= MORE_THAN_SLOTS
     assert memory < 600 * 2**20
 
 
