@@ -49,13 +49,25 @@ class Plan(Value):
     speech: int  # samples that hold speech
 
 
+class Word(Value):
+    """One word with its punctuation and when it is said, in seconds from the start of the file."""
+
+    start: float
+    end: float
+    text: str  # without spaces around it
+    confidence: float | None = None  # 0 to 1: the model's mean probability of its tokens
+
+
 class Segment(Value):
-    """A phrase and when it is said, in seconds from the start of the file."""
+    """A sentence or phrase and when it is said, in seconds from the start of the file."""
 
     start: float
     end: float
     text: str
-    confidence: float | None = None  # 0 to 1: exp of the mean log-probability of its window's tokens
+    confidence: float | None = None  # 0 to 1: mean of its words' probabilities, or of its window's tokens
+    words: list[Word] = []  # empty if the model or the caller did without
+    speaker: str | None = None
+    doubtful: bool = False  # it stayed bad after retries: it may be wrong or not have been said at all
 
 
 class Heard(Value):
