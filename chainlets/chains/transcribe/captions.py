@@ -6,13 +6,13 @@ nothing which opens it would run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, assert_never
 
+from chainlets.chains.transcribe.cues import Cue, cues_of, one_line
 from chainlets.chains.transcribe.types import Segment, Transcript
 
 Format: TypeAlias = Literal["txt", "srt", "vtt", "json", "tsv"]
-
-_SHORTEST = 0.001  # seconds: a cue that ends when it starts is not shown by some players
 
 
 def render(transcript: Transcript, fmt: Format) -> str:
@@ -20,20 +20,22 @@ def render(transcript: Transcript, fmt: Format) -> str:
 
     Args:
         transcript: what the chain answered.
-        fmt: `txt` is one phrase a line; `tsv` has start and end in milliseconds and the text.
+        fmt: `txt` is one segment a line, `srt` and `vtt` are subtitles of two short lines at most;
+            `tsv` has start and end in milliseconds and the text. Who speaks is named in `txt` and `srt`
+            when it changes, in `vtt` with every cue, as its readers expect.
     """
     match fmt:
         case "txt":
-            return "".join(f"{_one_line(segment.text)}\n" for segment in transcript.segments)
+            return _plain(transcript.segments)
         case "srt":
             return "\n".join(
-                f"{number}\n{_cue_times(segment, point=',')}\n{_cue_text(segment.text)}\n"
-                for number, segment in enumerate(transcript.segments, start=1)
+                f"{number}\n{_cue_times(cue, point=',')}\n{_cue_text(cue)}\n"
+                for number, cue in enumerate(_cues(transcript, labels=True), start=1)
             )
         case "vtt":
             cues = (
-                f"\n{_cue_times(segment, point='.')}\n{_cue_text(segment.text)}\n"
-                for segment in transcript.segments
+                f"\n{_cue_times(cue, point='.')}\n{_voice(cue.speaker)}{_cue_text(cue)}\n"
+                for cue in _cues(transcript, labels=False)
             )
             return "".join(["WEBVTT\n", *cues])
         case "json":
@@ -47,27 +49,46 @@ def render(transcript: Transcript, fmt: Format) -> str:
     assert_never(fmt)
 
 
-def _cue_times(segment: Segment, *, point: str) -> str:
-    end = max(segment.end, segment.start + _SHORTEST)
-    return f"{_timestamp(segment.start, point)} --> {_timestamp(end, point)}"
+def _cues(transcript: Transcript, *, labels: bool) -> list[Cue]:
+    return cues_of(
+        transcript.segments, language=transcript.language, duration=transcript.duration, labels=labels
+    )
 
 
-def _timestamp(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
+def _plain(segments: Sequence[Segment]) -> str:
+    lines: list[str] = []
+    before = ""
+    for segment in segments:
+        speaker = one_line(segment.speaker or "")
+        label = f"{speaker}: " if speaker and speaker != before else ""
+        lines.append(f"{label}{one_line(segment.text)}\n")
+        before = speaker
+    return "".join(lines)
+
+
+def _cue_times(cue: Cue, *, point: str) -> str:
+    return f"{_timestamp(cue.start, point)} --> {_timestamp(cue.end, point)}"
+
+
+def _timestamp(milliseconds: int, point: str) -> str:
     whole, rest = divmod(milliseconds, 1000)
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{rest:03}"
 
 
-def _cue_text(text: str) -> str:
-    """Without line breaks, which would end the cue, and without tags, which players obey."""
-    return _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _cue_text(cue: Cue) -> str:
+    return "\n".join(_escaped(line) for line in cue.lines)
+
+
+def _voice(speaker: str | None) -> str:
+    return f"<v {_escaped(speaker)}>" if speaker else ""
+
+
+def _escaped(text: str) -> str:
+    """Without tags, which players obey. Lines of a cue are never empty, which would end it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _cell(text: str) -> str:
     """One cell of a table. Spreadsheets run what begins like a formula, so that gets a quote before it."""
-    line = _one_line(text)
+    line = one_line(text)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -52,8 +52,26 @@ def test_words_do_not_become_markup_or_formulas(api, run):
         assert "<img" not in api.get(f"/api/runs/{run.id}/transcript.{fmt}").content.decode()
     table = api.get(f"/api/runs/{run.id}/transcript.tsv").content.decode()
     assert "\t=HYPERLINK" not in table
-    assert (
-        json.loads(api.get(f"/api/runs/{run.id}/transcript.json").content)["segments"] == OUTPUT["segments"]
+    written = json.loads(api.get(f"/api/runs/{run.id}/transcript.json").content)["segments"]
+    unsaid = {"words": [], "speaker": None, "doubtful": False}
+    assert written == [{**segment, **unsaid} for segment in OUTPUT["segments"]]
+
+
+def test_subtitles_are_cut_where_words_say_so(api, alice):
+    said = "This sentence is too long for two lines of a subtitle, so a second cue takes what is left of it."
+    words = [
+        {"start": at / 2, "end": at / 2 + 0.4, "text": text, "confidence": 0.9}
+        for at, text in enumerate(said.split())
+    ]
+    segment = {"start": 0.0, "end": words[-1]["end"], "text": said, "words": words, "speaker": "Ann"}
+    run = make_run(
+        alice, chain="transcribe", state="succeeded", output={**OUTPUT, "duration": 20, "segments": [segment]}
+    )
+    written = api.get(f"/api/runs/{run.id}/transcript.vtt").content.decode()
+    assert written == (
+        "WEBVTT\n\n"
+        "00:00:00.000 --> 00:00:05.400\n<v Ann>This sentence is too long\nfor two lines of a subtitle,\n\n"
+        "00:00:05.500 --> 00:00:10.400\n<v Ann>so a second cue takes what is left of it.\n"
     )
 
 

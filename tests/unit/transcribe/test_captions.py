@@ -3,7 +3,7 @@ import json
 import pytest
 
 from chainlets.chains.transcribe.captions import render
-from chainlets.chains.transcribe.types import Segment, Transcript
+from chainlets.chains.transcribe.types import Segment, Transcript, Word
 
 
 def transcript(*segments: tuple[float, float, str]) -> Transcript:
@@ -42,8 +42,22 @@ def test_each_form_is_written_as_its_readers_expect(fmt, expected):
 
 
 def test_json_holds_everything_but_the_servers_own_files():
-    read = json.loads(render(TWO, "json"))
-    assert read["segments"][0] == {"start": 0.0, "end": 2.5, "text": "Hello there.", "confidence": 0.9}
+    word = Word(start=0.0, end=0.5, text="Oh.", confidence=0.9)
+    spoken = TWO.model_copy(
+        update={"segments": [Segment(start=0.0, end=0.5, text="Oh.", words=[word], speaker="Ann")]}
+    )
+    read = json.loads(render(spoken, "json"))
+    assert read["segments"] == [
+        {
+            "start": 0.0,
+            "end": 0.5,
+            "text": "Oh.",
+            "confidence": None,
+            "words": [{"start": 0.0, "end": 0.5, "text": "Oh.", "confidence": 0.9}],
+            "speaker": "Ann",
+            "doubtful": False,
+        }
+    ]
     assert "peaks" not in read
 
 
@@ -72,4 +86,31 @@ def test_no_cell_of_a_table_is_a_formula(beginning):
 
 
 def test_a_cue_is_never_empty_in_time():
-    assert "00:00:01,000 --> 00:00:01,001" in render(transcript((1.0, 1.0, "Oh.")), "srt")
+    assert "00:00:01,000 --> 00:00:01,800" in render(transcript((1.0, 1.0, "Oh.")), "srt")
+    assert "00:00:01,000 --> 00:00:01,001" in render(transcript((1, 1, "Oh."), (1, 3, "No.")), "srt")
+
+
+def spoken(*parts: tuple[str | None, str]) -> Transcript:
+    segments = [
+        Segment(start=at, end=at + 1, text=text, speaker=speaker) for at, (speaker, text) in enumerate(parts)
+    ]
+    return transcript().model_copy(update={"segments": segments, "duration": float(len(parts))})
+
+
+TALK = spoken(("Ann", "Hello."), ("Ann", "How are you?"), ("Bo <b>\n&", "Fine."), (None, "Ah."))
+
+
+@pytest.mark.parametrize(
+    ("fmt", "expected"),
+    [
+        ("txt", ["Ann: Hello.", "How are you?", "Bo <b> &: Fine.", "Ah."]),
+        ("srt", ["Ann: Hello.", "How are you?", "Bo &lt;b&gt; &amp;: Fine.", "Ah."]),
+        (
+            "vtt",
+            ["<v Ann>Hello.", "<v Ann>How are you?", "<v Bo &lt;b&gt; &amp;>Fine.", "Ah."],
+        ),
+    ],
+)
+def test_speakers_are_named_and_their_names_are_no_tags(fmt, expected):
+    lines = render(TALK, fmt).splitlines()
+    assert [line for line in lines if line and " --> " not in line and line[0] not in "W1234"] == expected
