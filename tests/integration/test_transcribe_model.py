@@ -13,7 +13,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 import chainlets as chains
 from chainlets.chains.excerpt import Excerpt
-from chainlets.chains.transcribe import Decode, Split, Transcribe, WhisperModel
+from chainlets.chains.transcribe import Decode, SpeechDetector, Transcribe, WhisperModel
 from chainlets.chains.transcribe.types import Transcript
 from chainlets.chains.transcribe.weights import ModelUnavailable
 from tests.harness import ROOT
@@ -140,14 +140,16 @@ def test_six_minutes_are_written_down_about_as_well_as_by_the_model_alone(name, 
 def test_memory_of_the_search_for_speech_does_not_grow_with_the_length(tmp_path):
     code = (
         "import asyncio, sys, chainlets as chains\n"
-        "from chainlets.chains.transcribe import Split\n"
+        "from chainlets.chains.transcribe import SpeechDetector\n"
+        "from chainlets.chains.transcribe.types import Part\n"
         "with chains.run_local():\n"
         "    pcm = chains.File.local(sys.argv[1])\n"
-        "    plan = asyncio.run(Split().run_remote(pcm, pcm.size // 2))\n"
-        "print(len(plan.pieces))\n"
+        "    part = Part(pcm=pcm, first=0, samples=pcm.size // 2)\n"
+        "    frames = asyncio.run(SpeechDetector().run_remote(part))\n"
+        "print(len(frames.decoded()[0]))\n"
     ) + PRINT_PEAK_MEMORY
 
-    def pieces_and_peak(minutes: int) -> list[int]:
+    def frames_and_peak(minutes: int) -> list[int]:
         (tmp_path / "long.pcm").write_bytes(sample_bytes() * (minutes * 60 // 11))
         run = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "long.pcm")],
@@ -158,7 +160,7 @@ def test_memory_of_the_search_for_speech_does_not_grow_with_the_length(tmp_path)
         )
         return [int(value) for value in run.stdout.split()]
 
-    (few, small), (many, large) = pieces_and_peak(minutes=4), pieces_and_peak(minutes=40)
+    (few, small), (many, large) = frames_and_peak(minutes=4), frames_and_peak(minutes=40)
     assert many > 8 * few
     assert large - small < 20_000  # kilobytes
 
@@ -199,9 +201,9 @@ def test_an_excerpt_that_makes_no_sense_is_refused(start, end, sentence):
 
 def test_chainlets_ask_for_the_hardware_they_need():
     assert WhisperModel.remote_config.compute.gpu == "any"
-    assert [chainlet.remote_config.compute.gpu for chainlet in (Transcribe, Decode, Split, Excerpt)] == [
-        None
-    ] * 4
+    assert [
+        chainlet.remote_config.compute.gpu for chainlet in (Transcribe, Decode, SpeechDetector, Excerpt)
+    ] == [None] * 4
 
 
 def test_a_model_whose_files_are_damaged_says_which(model, models, tmp_path):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from django.conf import settings
 
@@ -110,9 +110,15 @@ class Incoming:
         self._media_type = container.media_type
 
 
-def take(path: Path, *, media_type: str) -> Stored:
-    """Move a finished file of this machine into the store; `path` is gone afterwards."""
-    file_id = uuid4()
+def take(path: Path, *, media_type: str, maker: str | None = None) -> Stored:
+    """Move a finished file of this machine into the store; `path` is gone afterwards.
+
+    Args:
+        path: the bytes.
+        media_type: as its maker says.
+        maker: who made it. The same maker's same bytes have the same id, however often they come: a
+            call that is tried again after its worker died makes the same files as before.
+    """
     digest = hashlib.sha256()
     size = 0
     with path.open("rb") as source:
@@ -120,12 +126,24 @@ def take(path: Path, *, media_type: str) -> Stored:
             digest.update(block)
             size += len(block)
         os.fsync(source.fileno())
-    draft = _incoming() / str(file_id)
+    sha256 = digest.hexdigest()
+    file_id = uuid4() if maker is None else uuid5(NAMESPACE_OID, f"{maker} {media_type} {sha256}")
+    stored = Stored(id=file_id, size=size, sha256=sha256, media_type=media_type)
+    if content_path(file_id).is_file():
+        path.unlink()
+        return stored
+    draft = _incoming() / str(uuid4())
     with _disk_errors():
         draft.mkdir(parents=True, mode=0o700)
         shutil.move(path, draft / "content")
-        _move_folder(draft, _folder(file_id))
-    return Stored(id=file_id, size=size, sha256=digest.hexdigest(), media_type=media_type)
+        try:
+            _move_folder(draft, _folder(file_id))
+        except OSError:
+            # Another attempt at the same call has put the same bytes there since we looked.
+            if not content_path(file_id).is_file():
+                raise
+            shutil.rmtree(draft, ignore_errors=True)
+    return stored
 
 
 def put(data: bytes, *, media_type: str) -> Stored:

@@ -39,7 +39,14 @@ def record_upload(*, owner: User, name: str, incoming: local.Incoming) -> File:
 
 
 def store_local(
-    *, run_id: UUID | None, owner_id: int, path: Path, name: str, media_type: str, keep: bool
+    *,
+    run_id: UUID | None,
+    owner_id: int,
+    path: Path,
+    name: str,
+    media_type: str,
+    keep: bool,
+    maker: str | None = None,
 ) -> File:
     """Move a file that a run made into the store.
 
@@ -50,8 +57,9 @@ def store_local(
         name: for people.
         media_type: as its maker says; uploads are sniffed, our own chains are believed.
         keep: a result for the user, else scratch that goes when the run is done with it.
+        maker: the call that made it, whose same bytes are the same file whenever they come again.
     """
-    stored = local.take(path, media_type=media_type)
+    stored = local.take(path, media_type=media_type, maker=maker)
     return _record(stored, owner_id=owner_id, run_id=run_id, name=name, keep=keep)
 
 
@@ -147,19 +155,23 @@ def file_ids_in(value: Any) -> set[UUID]:
 
 def _record(stored: local.Stored, *, owner_id: int, run_id: UUID | None, name: str, keep: bool) -> File:
     try:
-        return File.objects.create(
+        # It is there already if an earlier attempt at the same call made it: then that row is right.
+        file, _ = File.objects.get_or_create(
             id=stored.id,
-            owner_id=owner_id,
-            run_id=run_id,
-            name=clean_name(name),
-            size=stored.size,
-            media_type=stored.media_type,
-            sha256=stored.sha256,
-            keep=keep,
+            defaults={
+                "owner_id": owner_id,
+                "run_id": run_id,
+                "name": clean_name(name),
+                "size": stored.size,
+                "media_type": stored.media_type,
+                "sha256": stored.sha256,
+                "keep": keep,
+            },
         )
     except BaseException:
         local.remove(stored.id)
         raise
+    return file
 
 
 def _delete(files: QuerySet[File]) -> None:

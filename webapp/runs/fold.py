@@ -177,11 +177,13 @@ def _fold_partial(view: View, at: str, data: Mapping[str, Any]) -> None:
     elif kind == "language":
         view["language"] = {"language": data["language"], "probability": data["probability"]}
     elif kind == "plan":
-        view["pieces"] = [
+        # A recording is planned while it is decoded: these are the pieces from `first` on.
+        first = data.get("first", 0)
+        view["pieces"] = [piece for piece in view["pieces"] if piece["index"] < first] + [
             done[index]
             if index in done and [done[index]["start"], done[index]["end"]] == [start, end]
             else {"index": index, "start": start, "end": end, "done": False, "done_at": None, "segments": []}
-            for index, (start, end) in enumerate(data["pieces"])
+            for index, (start, end) in enumerate(data["pieces"], start=first)
         ]
     elif kind == "piece":
         piece = {

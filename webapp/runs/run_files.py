@@ -34,17 +34,32 @@ class RunFiles:
 
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> chainlets.File:
         """Move a file into the store, as the run's own."""
-        return _threads.submit(self._add, path, name, media_type, keep).result()
+        call = chainlets.info()
+        maker = f"{call.invocation_id} {name}" if call is not None else None
+        return _threads.submit(self._add, path, name, media_type, keep, maker).result()
 
     def put_bytes(self, data: bytes, *, name: str, media_type: str) -> chainlets.File:
         """Put a value into the store; its file is recorded with the row that names it."""
         return put_value(data, name=name, media_type=media_type)
 
-    def _add(self, path: Path, name: str, media_type: str, keep: bool) -> chainlets.File:  # noqa: FBT001 (from `add` only)
+    def _add(
+        self,
+        path: Path,
+        name: str,
+        media_type: str,
+        keep: bool,  # noqa: FBT001 (from `add` only)
+        maker: str | None,
+    ) -> chainlets.File:
         try:
             owner_id = Run.objects.values_list("owner_id", flat=True).get(id=self._run_id)
             stored = store_local(
-                run_id=self._run_id, owner_id=owner_id, path=path, name=name, media_type=media_type, keep=keep
+                run_id=self._run_id,
+                owner_id=owner_id,
+                path=path,
+                name=name,
+                media_type=media_type,
+                keep=keep,
+                maker=maker,
             )
             return as_handle(stored)
         finally:

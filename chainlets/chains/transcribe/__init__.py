@@ -2,7 +2,7 @@
 
 from chainlets.chains.transcribe.chain import Transcribe
 from chainlets.chains.transcribe.decode import Decode
-from chainlets.chains.transcribe.vad import Split
+from chainlets.chains.transcribe.vad import SpeechDetector
 from chainlets.chains.transcribe.whisper import WhisperModel
 
-__all__ = ["Decode", "Split", "Transcribe", "WhisperModel"]
+__all__ = ["Decode", "SpeechDetector", "Transcribe", "WhisperModel"]

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+from pydantic import Field
 
 import chainlets as chains
+from chainlets import streaming
 from chainlets.chains.transcribe.decode import Decode
-from chainlets.chains.transcribe.join import in_order, likeliest, places_to_ask, whole_text
+from chainlets.chains.transcribe.hearing import Hearing, Wishes
+from chainlets.chains.transcribe.join import joined, moved, places, whole_text
 from chainlets.chains.transcribe.languages import LANGUAGES
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Decoded, Heard, Plan, Span, Task, Transcript
-from chainlets.chains.transcribe.vad import Split
+from chainlets.chains.transcribe.planning import Planner
+from chainlets.chains.transcribe.sound import parts_for
+from chainlets.chains.transcribe.split import Rules
+from chainlets.chains.transcribe.types import (
+    SAMPLE_RATE,
+    SOUND,
+    Decoded,
+    Frames,
+    Part,
+    Piece,
+    Quality,
+    Task,
+    Transcript,
+)
+from chainlets.chains.transcribe.vad import SpeechDetector
 from chainlets.chains.transcribe.whisper import WhisperModel
 
 _SURE_LANGUAGE = 0.5  # probability below which it is called a guess
 _MOST_PROMPT = 2_000  # characters; the model looks at the last 223 tokens anyway
+_AHEAD = 8  # parts that are searched for speech at a time
+_MIXED = "mixed"  # each piece in its own language
 
 
 @chains.mark_entrypoint("transcribe")
@@ -24,11 +45,11 @@ class Transcribe(chains.ChainletBase):
     def __init__(
         self,
         decode: Decode = chains.depends(Decode, retries=2, timeout_sec=7200),
-        split: Split = chains.depends(Split, retries=2, timeout_sec=3600),
+        speech: SpeechDetector = chains.depends(SpeechDetector, retries=2, timeout_sec=900),
         whisper: WhisperModel = chains.depends(WhisperModel, retries=3, timeout_sec=900),
     ) -> None:
         self._decode = decode
-        self._split = split
+        self._speech = speech
         self._whisper = whisper
 
     async def run_remote(
@@ -37,127 +58,156 @@ class Transcribe(chains.ChainletBase):
         language: str | None = None,
         task: Task = "transcribe",
         prompt: str | None = None,
+        hotwords: str | None = None,
+        model: str | None = None,
+        quality: Quality = "balanced",
+        word_times: bool = True,
+        temperature: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        vad_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+        vad_min_silence: Annotated[float, Field(ge=0.1, le=5)] = 0.2,
+        vad_max_piece: Annotated[float, Field(ge=5, le=27)] = 19.0,
+        excerpt: tuple[float, float] | None = None,
     ) -> Transcript:
         """Transcribe a recording.
 
         Args:
             audio: any common audio or video file.
-            language: code of what is spoken, such as "en"; found out by listening if left out.
+            language: code of what is spoken, such as "en"; found out by listening if left out;
+                "mixed" finds it out anew for each piece.
             task: write down what is said, or say it in English.
-            prompt: names and words that occur, to get their spelling right.
+            prompt: text in the manner that is wanted, as if it came before.
+            hotwords: names and words that occur, to get their spelling right.
+            model: one that this system has; its own choice if left out.
+            quality: how hard to listen: fast, balanced or best.
+            word_times: whether each word gets times of its own.
+            temperature: above 0, words are drawn by chance; for text that keeps repeating itself.
+            vad_threshold: probability from which a sound counts as speech.
+            vad_min_silence: seconds of silence that end a stretch of speech.
+            vad_max_piece: seconds that the model hears at once, at most.
+            excerpt: start and end in seconds, if only a part of the recording is wanted.
         """
-        language = _checked(language)
-        prompt = prompt.strip()[-_MOST_PROMPT:] if prompt else None
-        sound = await self._decode.run_remote(audio)
-        duration = sound.samples / SAMPLE_RATE
-        peaks = {"id": sound.peaks.id, "per_second": sound.peaks_per_second}
-        chains.emit({"kind": "audio", "duration": duration, "peaks": peaks})
-        plan = await self._split.run_remote(sound.pcm, sound.samples)
-        chains.emit(
-            {
-                "kind": "plan",
-                "pieces": [[_seconds(piece[0][0]), _seconds(piece[-1][1])] for piece in plan.pieces],
-            }
+        wishes = Wishes(
+            language=_checked(language),
+            mixed=(language or "").strip().lower() == _MIXED,
+            task=task,
+            prompt=" ".join(filter(None, [(hotwords or "").strip(), (prompt or "").strip()]))[-_MOST_PROMPT:]
+            or None,
+            model=model,
+            quality=quality,
+            word_times=word_times,
+            temperature=temperature,
         )
-        warnings = list(sound.warnings)
-        if not plan.pieces:
-            warnings.append("No speech was found.")
-            _tell(warnings)
-            chains.progress(duration, duration, "Transcribing")
-            return _transcript(
-                sound, [], language=language or "", probability=float(bool(language)), warnings=warnings
-            )
-        probability = 1.0
-        if language is None:
-            language, probability = await self._heard_language(sound.pcm, plan)
-        if probability < _SURE_LANGUAGE:
-            warnings.append(
-                f"The language was hard to tell: “{language}” is a guess. "
-                "If the text looks wrong, start again and choose the language."
-            )
-        _tell(warnings)
-        chains.emit({"kind": "language", "language": language, "probability": probability})
-        heard = await self._heard_pieces(sound, plan, language=language, task=task, prompt=prompt)
-        written = "en" if task == "translate" else language
-        return _transcript(
-            sound, heard, language=language, written=written, probability=probability, warnings=warnings
+        start, end = excerpt or (None, None)
+        rules = Rules(
+            speech=vad_threshold,
+            silence=min(vad_threshold, max(vad_threshold - 0.15, 0.01)),
+            pause=round(vad_min_silence * SAMPLE_RATE),
+            longest=round(vad_max_piece * SAMPLE_RATE),
+        )
+        hearing = Hearing(self._whisper, wishes, offset=start or 0.0)
+        sound: Decoded | None = None
+        async with hearing, aclosing(self._planned(audio, start, end, rules)) as planned:
+            async for step in planned:
+                if isinstance(step, Decoded):
+                    sound = step
+                    hearing.ends_at(sound)
+                else:
+                    hearing.begin(*step)
+            heard = await hearing.finished()
+        if sound is None:
+            msg = "The decoding ended without saying how long the recording is."
+            raise chains.ChainsRuntimeError(msg)
+        written = "en" if task == "translate" else hearing.language
+        segments = moved(joined(heard, language=written, word_times=word_times), by=start or 0.0)
+        warnings = [*sound.warnings, *_remarks(hearing, nothing=not heard)]
+        doubtful = places([segment for segment in segments if segment.doubtful])
+        if doubtful:
+            warnings.append(f"Low confidence at {doubtful}: what is written there may be wrong.")
+        for warning in warnings:
+            chains.warn(warning)
+        return Transcript(
+            duration=sound.samples / SAMPLE_RATE,
+            language=hearing.language,
+            language_probability=hearing.probability,
+            model=heard[0].model if heard else "",
+            text=whole_text(segments, language=written),
+            segments=segments,
+            warnings=warnings,
+            peaks=sound.peaks,
         )
 
-    async def _heard_language(self, pcm: chains.File, plan: Plan) -> tuple[str, float]:
-        lengths = [sum(last - first for first, last in piece) for piece in plan.pieces]
-        asked = [plan.pieces[index] for index in places_to_ask(lengths)]
-        answers = await asyncio.gather(
-            *(self._whisper.run_remote(pcm, piece, task="language") for piece in asked)
-        )
-        return likeliest([answer.languages for answer in answers])
+    async def _planned(
+        self, audio: chains.File, start: float | None, end: float | None, rules: Rules
+    ) -> AsyncGenerator[tuple[list[Part], list[Piece]] | Decoded, None]:
+        """Pieces with the sound they lie in, as soon as they are certain; what is known at the end."""
+        planner = Planner(rules)
+        parts: list[Part] = []
+        async with aclosing(self._looked_at(audio, start, end)) as looked_at:
+            async for step in looked_at:
+                if isinstance(step, Decoded):
+                    rest = planner.finish(step.samples)
+                    yield step
+                    if rest:
+                        yield parts, rest
+                    return
+                part, frames = step
+                parts.append(part)
+                pieces = planner.add(*frames.decoded())
+                if pieces:
+                    yield list(parts), pieces
+                    still = pieces[-1].spans[-1][1] - 4 * rules.edge
+                    parts = parts_for(parts, (still, part.first + part.samples))
 
-    async def _heard_pieces(
-        self, sound: Decoded, plan: Plan, *, language: str, task: Task, prompt: str | None
-    ) -> list[Heard]:
-        """Every piece, all called at once, each shown as soon as it is there."""
-        duration = sound.samples / SAMPLE_RATE
-        total = sum(_length(piece) for piece in plan.pieces)
-        done = 0
-        chains.progress(0.0, duration, "Transcribing")
+    async def _looked_at(
+        self, audio: chains.File, start: float | None, end: float | None
+    ) -> AsyncGenerator[tuple[Part, Frames] | Decoded, None]:
+        """Parts with where speech is in them, in order; several are looked at while decoding goes on."""
+        ahead: asyncio.Queue[tuple[Part, asyncio.Task[Frames]] | None] = asyncio.Queue(_AHEAD)
 
-        async def hear(index: int, piece: list[Span]) -> Heard:
-            nonlocal done
-            heard = await self._whisper.run_remote(
-                sound.pcm, piece, language=language, task=task, prompt=prompt
-            )
-            done += _length(piece)
-            segments = [segment.model_dump(mode="json") for segment in heard.segments]
-            times = {"start": _seconds(piece[0][0]), "end": _seconds(piece[-1][1])}
-            chains.emit({"kind": "piece", "index": index, **times, "segments": segments})
-            chains.progress(duration * done / total, duration, "Transcribing")
-            return heard
+        async def read() -> Decoded:
+            sound = streaming.stream_reader(SOUND, self._decode.run_remote(audio, start, end))
+            before: Part | None = None
+            try:
+                async for part in sound.read_items():
+                    await ahead.put((part, asyncio.create_task(self._look(part, before))))
+                    before = part
+                return await sound.read_footer()
+            finally:
+                await ahead.put(None)
 
-        tasks = [asyncio.create_task(hear(index, piece)) for index, piece in enumerate(plan.pieces)]
+        reading = asyncio.create_task(read())
         try:
-            return await asyncio.gather(*tasks)
+            while (step := await ahead.get()) is not None:
+                part, looking = step
+                yield part, await looking
+            yield await reading
         finally:
-            for task_under_way in tasks:  # one has failed: a task group would hide its error in a group
-                task_under_way.cancel()
+            reading.cancel()
+            while not ahead.empty():
+                if (left := ahead.get_nowait()) is not None:
+                    left[1].cancel()
 
-
-def _tell(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        chains.warn(warning)
+    async def _look(self, part: Part, before: Part | None) -> Frames:
+        return await self._speech.run_remote(part, before)
 
 
 def _checked(language: str | None) -> str | None:
     code = (language or "").strip().lower()
+    if code == _MIXED:
+        return None
     if code and code not in LANGUAGES:
         msg = f"“{language}” is not a language that can be transcribed. Give a code such as en, de or fr, or leave it out."
         raise chains.InputRejected(msg)
     return code or None
 
 
-def _transcript(
-    sound: Decoded,
-    heard: Sequence[Heard],
-    *,
-    language: str,
-    probability: float,
-    warnings: list[str],
-    written: str = "",
-) -> Transcript:
-    segments = in_order(heard)
-    return Transcript(
-        duration=sound.samples / SAMPLE_RATE,
-        language=language,
-        language_probability=probability,
-        model=heard[0].model if heard else "",
-        text=whole_text(segments, language=written or language),
-        segments=segments,
-        warnings=warnings,
-        peaks=sound.peaks,
-    )
-
-
-def _length(piece: Sequence[Span]) -> int:
-    return sum(last - first for first, last in piece)
-
-
-def _seconds(samples: int) -> float:
-    return round(samples / SAMPLE_RATE, 3)
+def _remarks(hearing: Hearing, *, nothing: bool) -> list[str]:
+    if nothing:
+        return ["No speech was found."]
+    if hearing.probability < _SURE_LANGUAGE:
+        guess = (
+            f"The language was hard to tell: “{hearing.language}” is a guess. "
+            "If the text looks wrong, start again and choose the language."
+        )
+        return [guess]
+    return []

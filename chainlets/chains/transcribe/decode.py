@@ -6,25 +6,35 @@ falls silent, or its result is no longer wanted.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import chainlets as chains
+from chainlets import streaming
+from chainlets.chains.transcribe.join import clock
 from chainlets.chains.transcribe.sniff import SNIFF_BYTES, sniff
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Decoded
+from chainlets.chains.transcribe.split import FRAME
+from chainlets.chains.transcribe.types import SAMPLE_RATE, SOUND, Decoded, Part
 
 _CHILD = Path(__file__).with_name("decode_child.py")
 _MAX_LINE = 65_536  # bytes; the child's lines are short, so more is not the child we know
 _UNKNOWN_SIZE = 0x7FFF_0000  # written, from here up, by recorders that stream and cannot know it yet
+_TELL_EVERY = 0.5  # seconds
+# The first parts are short, so that text appears at once; each is whole frames, by position alone, so
+# that whoever decodes the file again makes the same parts.
+PART_SAMPLES = [seconds * SAMPLE_RATE // FRAME * FRAME for seconds in (10, 20, 30, 60, 120, 240)]
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR")
 
 
@@ -66,27 +76,80 @@ class Decode(chains.ChainletBase):
         compute=chains.Compute(cpu_count=1, memory="512Mi", predict_concurrency=4)
     )
 
-    async def run_remote(self, audio: chains.File) -> Decoded:
-        """Decode a whole file."""
-        return await chains.offload(self._decode, audio)
+    async def run_remote(
+        self, audio: chains.File, start: float | None = None, end: float | None = None
+    ) -> AsyncIterator[bytes]:
+        """Decode a file, or the excerpt between two times in seconds; a stream of `SOUND`.
 
-    def _decode(self, audio: chains.File) -> Decoded:
+        Positions in it count from the start of the excerpt.
+        """
+        span = _checked_span(start, end)
+        ready: asyncio.Queue[Part | None] = asyncio.Queue()
+        loop, given_up = asyncio.get_running_loop(), threading.Event()
+
+        def on_part(path: Path, first: int, samples: int) -> None:
+            pcm = chains.File.from_path(path, name=path.name, media_type="application/octet-stream")
+            loop.call_soon_threadsafe(ready.put_nowait, Part(pcm=pcm, first=first, samples=samples))
+
+        decoding = asyncio.create_task(chains.offload(self._decode, audio, span, on_part, given_up))
+        decoding.add_done_callback(lambda _: ready.put_nowait(None))
+        out = streaming.stream_writer(SOUND)
+        try:
+            while (part := await ready.get()) is not None:
+                yield out.yield_item(part)
+            yield out.yield_footer(await decoding)
+        finally:
+            given_up.set()
+
+    def _decode(
+        self,
+        audio: chains.File,
+        span: tuple[float, float] | None,
+        on_part: Callable[[Path, int, int], None],
+        given_up: threading.Event,
+    ) -> Decoded:
         folder = chains.scratch_dir()
-        pcm, peaks = folder / "audio.pcm", folder / "peaks.json"
+        peaks = folder / "peaks.json"
+        last_said = 0.0
 
         def on_progress(done: float, declared: float | None) -> None:
-            chains.progress(done, max(done, declared or 0.0), "Decoding")
+            nonlocal last_said
+            if time.monotonic() - last_said > _TELL_EVERY:
+                last_said = time.monotonic()
+                chains.progress(done, max(done, declared or 0.0), "Decoding")
 
         sound = decode_file(
-            audio.path(), pcm=pcm, peaks=peaks, on_progress=on_progress, cancelled=chains.cancelled
+            audio.path(),
+            pcm=folder / "audio.pcm",
+            peaks=peaks,
+            span=span,
+            part_samples=PART_SAMPLES,
+            on_part=on_part,
+            on_progress=on_progress,
+            cancelled=lambda: given_up.is_set() or chains.cancelled(),
         )
+        if span and not sound.samples:
+            msg = (
+                f"The recording ends at {clock(sound.heard / SAMPLE_RATE)}. "
+                "Choose an excerpt that begins before that."
+            )
+            raise chains.InputRejected(msg)
         return Decoded(
-            pcm=chains.File.from_path(pcm, name="audio.pcm", media_type="application/octet-stream"),
             peaks=chains.File.from_path(peaks, name="peaks.json", media_type="application/json", keep=True),
             peaks_per_second=sound.peaks_per_second,
             samples=sound.samples,
             warnings=sound.warnings,
         )
+
+
+def _checked_span(start: float | None, end: float | None) -> tuple[float, float] | None:
+    if start is None and end is None:
+        return None
+    first, last = start or 0.0, math.inf if end is None else end
+    if math.isnan(first) or math.isnan(last) or first < 0 or last <= first:
+        msg = "An excerpt goes from one time in seconds to a later one. Give its start and its end, such as 60 and 90."
+        raise chains.InputRejected(msg)
+    return first, min(last, Limits.from_environment().audio)
 
 
 def decode_file(
@@ -97,6 +160,8 @@ def decode_file(
     rate: int = SAMPLE_RATE,
     limits: Limits | None = None,
     span: tuple[float, float] | None = None,
+    part_samples: Sequence[int] = (),
+    on_part: Callable[[Path, int, int], None] = lambda _path, _first, _samples: None,
     on_progress: Callable[[float, float | None], None] = lambda _done, _declared: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sound:
@@ -109,6 +174,9 @@ def decode_file(
         rate: samples a second to make.
         limits: by default those of the environment.
         span: seconds from and to; only these samples are kept, and nothing after them is decoded.
+        part_samples: lengths of parts to cut the samples into, each a file of its own beside `pcm`; the
+            last goes for all that follow. By default all go into `pcm`.
+        on_part: called with a part's file, its first sample and how many it has, as soon as it is full.
         on_progress: called with seconds decoded and seconds declared, a few times a second.
         cancelled: asked a few times a second; when true, the child is killed.
 
@@ -124,6 +192,7 @@ def decode_file(
         "format": _container_format(first_bytes),
         "pcm": str(pcm),
         "peaks": str(peaks),
+        "part_samples": list(part_samples),
         "rate": rate,
         "max_samples": int(limits.audio * rate),
         "too_long": f"The recording is longer than {clock(limits.audio)}, the most that is taken. Cut it into parts.",
@@ -134,7 +203,13 @@ def decode_file(
     errors = pcm.with_name("decode.stderr")
     with errors.open("wb") as stderr, _child(job, stderr) as child:
         try:
-            last = _listen(child, limits=limits, on_progress=on_progress, cancelled=cancelled)
+            last = _listen(
+                child,
+                limits=limits,
+                on_part=_counting(pcm, on_part),
+                on_progress=on_progress,
+                cancelled=cancelled,
+            )
         finally:
             child.kill()  # no harm where it has ended; the `with` waits for it
     return _verdict(last, errors=errors, exit_code=child.returncode, rate=rate)
@@ -192,6 +267,7 @@ def _listen(
     child: subprocess.Popen[bytes],
     *,
     limits: Limits,
+    on_part: Callable[[int, int], None],
     on_progress: Callable[[float, float | None], None],
     cancelled: Callable[[], bool],
 ) -> dict[str, Any]:
@@ -204,6 +280,8 @@ def _listen(
             heard, last = now, line
             if "at" in line:
                 on_progress(float(line["at"]), line["of"])
+            if "part" in line:
+                on_part(int(line["part"]), int(line["samples"]))
         if cancelled():
             msg = "The decoding was stopped because its result is no longer wanted."
             raise chains.ChainsRuntimeError(msg)
@@ -211,6 +289,17 @@ def _listen(
             msg = "Decoding this file took far longer than a recording should, so it was stopped. It may be damaged."
             raise chains.InputRejected(msg)
     return last
+
+
+def _counting(pcm: Path, on_part: Callable[[Path, int, int], None]) -> Callable[[int, int], None]:
+    first = 0
+
+    def told(number: int, samples: int) -> None:
+        nonlocal first
+        on_part(pcm.with_name(f"{pcm.name}.{number}"), first, samples)
+        first += samples
+
+    return told
 
 
 def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
@@ -266,10 +355,3 @@ def _warnings(done: dict[str, Any], *, rate: int) -> list[str]:
         places = "1 damaged place was" if done["damaged"] == 1 else f"{done['damaged']} damaged places were"
         found.append(f"{places} left out while decoding, so the times after it may be slightly early.")
     return found
-
-
-def clock(seconds: float) -> str:
-    """A length of time as people write it: 3661 → "1:01:01", 61 → "1:01"."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

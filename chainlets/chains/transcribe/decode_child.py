@@ -91,10 +91,50 @@ class Peaks:
         return {"per_second": self.per_second, "peaks": [height * 100 // 32_768 for height in heights]}
 
 
-class Sink:
-    """The file of samples, with the cap on their number and the part of them that is wanted."""
+class Out:
+    """Where samples go: one file, or one after the other, each told of as soon as it is full."""
 
-    def __init__(self, out: BinaryIO, job: dict[str, Any]) -> None:
+    def __init__(self, path: str, part_samples: list[int]) -> None:
+        self._path = path
+        self._lengths = part_samples  # the last holds for all that follow; empty for one file
+        self._part = self._filled = 0
+        self._file = self._opened()
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append 16-bit samples."""
+        while len(samples):
+            room = self._length() - self._filled if self._lengths else len(samples)
+            fits, samples = samples[:room], samples[room:]
+            self._file.write(fits.tobytes())
+            self._filled += len(fits)
+            if self._lengths and self._filled == self._length():
+                self._end_part()
+                self._file = self._opened()
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self._lengths and self._filled:
+            self._end_part()
+        else:
+            self._file.close()
+
+    def _end_part(self) -> None:
+        self._file.close()
+        say({"part": self._part, "samples": self._filled})
+        self._part += 1
+        self._filled = 0
+
+    def _length(self) -> int:
+        return self._lengths[min(self._part, len(self._lengths) - 1)]
+
+    def _opened(self) -> BinaryIO:
+        return Path(f"{self._path}.{self._part}" if self._lengths else self._path).open("wb")
+
+
+class Sink:
+    """The samples that are wanted, with the cap on their number."""
+
+    def __init__(self, out: Out, job: dict[str, Any]) -> None:
         self._out = out
         self._max_samples: int = job["max_samples"]
         self._too_long: str = job["too_long"]
@@ -117,7 +157,7 @@ class Sink:
         wanted = samples[max(0, self._first - self.heard) : max(0, self._last - self.heard)]
         self.heard += len(samples)
         if len(wanted):
-            self._out.write(wanted.tobytes())
+            self._out.write(wanted)
             self.samples += len(wanted)
             self.peaks.add(wanted)
 
@@ -127,6 +167,7 @@ def main(job: dict[str, Any]) -> None:
 
     Args:
         job: `path` and `format` of the source; `pcm` and `peaks`, where the results go;
+            `part_samples`, the lengths of parts to cut it into, if any, which then are `pcm`.0, .1 …;
             `rate`, samples a second to make; `max_samples` and the sentence `too_long` for more;
             `span`, the samples wanted, or None for all; `declared`, seconds by the header where
             FFmpeg would not say; `cpu_seconds`.
@@ -137,7 +178,7 @@ def main(job: dict[str, Any]) -> None:
 
     limit_resources(max_samples=job["max_samples"], cpu_seconds=job["cpu_seconds"])
     try:
-        with Path(job["pcm"]).open("wb") as out:
+        with contextlib.closing(Out(job["pcm"], job["part_samples"])) as out:
             sink = Sink(out, job)
             with open_safely(job["path"], job["format"]) as container:
                 facts = decode(container, sink, rate=job["rate"], declared=job["declared"])

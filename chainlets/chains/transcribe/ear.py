@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 import os
+import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainlets.chains.transcribe.phrases import Phrase, phrases_of
+from chainlets.chains.transcribe.phrases import phrases_of
 from chainlets.chains.transcribe.quality import Take
+from chainlets.chains.transcribe.spelling import TimedWord, timed_words
 from chainlets.chains.transcribe.types import SAMPLE_RATE, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-_FRAMES_A_SECOND = 100
-_MOST_FRAMES = 3_000  # what the model was trained on; fewer are as good and much faster
+POSITIONS_A_SECOND = 50
+"""Rows of the encoder's output for a second of sound."""
+
+_FRAMES_A_POSITION = 2
+_MOST_POSITIONS = 1_500  # what the decoder was trained on
 _MOST_TOKENS = 448
 _MOST_PROMPT = 223
-_TOKENS_A_SECOND = {"en": 9}  # people do not speak faster; what is longer is a loop
-_TOKENS_A_SECOND_ELSEWHERE = 18  # other scripts take more tokens a word
+_TOKENS_A_SECOND = {"en": 7}  # people do not speak faster; what is longer is a loop
+_TOKENS_A_SECOND_ELSEWHERE = 14  # other scripts take more tokens a word
+_SAMPLE = Path(__file__).with_name("sample") / "jfk.wav"
+_STILLNESS = ((1.0, 6.0), (2.5, 12.0), (8.0, 30.0))  # seconds of speech, and of it with the quiet after it
+_MARGIN = 1.0  # seconds after speech until the encoder writes nothing but quiet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How hard to listen: beams searched, and seconds of quiet added after the sound."""
+    """How hard to listen.
+
+    Attributes:
+        beams: searched at a time.
+        quiet: seconds of silence heard after the sound; more keeps the model from saying its end twice.
+        stillness: rows of quiet shown to the decoder after that. They cost the encoder nothing.
+        temperature: above 0, words are drawn by chance: the last resort against loops.
+    """
 
     beams: int
-    quiet: float
+    quiet: float = 0.5
+    stillness: int = 100
+    temperature: float = 0.0
 
 
-LIGHT = Effort(beams=1, quiet=1.0)
-THOROUGH = Effort(beams=5, quiet=3.0)
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is wanted of one window.
+
+    Attributes:
+        seconds: of sound in it.
+        language: code; ignored by a model that knows only English.
+        task: write down or translate.
+        prompt: words that may occur, in the manner of text that came before.
+    """
+
+    seconds: float
+    language: str
+    task: Task = "transcribe"
+    prompt: str | None = None
 
 
 class Ear:
@@ -40,70 +71,132 @@ class Ear:
     def __init__(self, folder: Path, *, threads: int) -> None:
         import ctranslate2
         import faster_whisper
-        import numpy as np
         from faster_whisper.transcribe import get_suppressed_tokens
 
-        on_gpu = ctranslate2.get_cuda_device_count() > 0
+        self._on_gpu = ctranslate2.get_cuda_device_count() > 0
         self._model = faster_whisper.WhisperModel(
             str(folder),
-            device="cuda" if on_gpu else "cpu",
-            compute_type="float16" if on_gpu else "int8",
+            device="cuda" if self._on_gpu else "cpu",
+            compute_type="float16" if self._on_gpu else "int8",
             cpu_threads=threads,
             local_files_only=True,
         )
-        if on_gpu:
-            # A CUDA library that is missing shows only when it is first used: here, not in a run.
-            self._encoded(np.zeros(SAMPLE_RATE, dtype=np.float32), quiet=0.0)
         self._suppressed = list(get_suppressed_tokens(self._tokenizer("en", "transcribe"), [-1]))
+        # On a GPU this is also where a missing CUDA library shows: here, not in a run.
+        self._stillness = self._quiet_rows()
 
     @property
     def multilingual(self) -> bool:
         """Whether it knows more than English."""
         return bool(self._model.model.is_multilingual)
 
-    def languages(self, sound: np.ndarray) -> dict[str, float]:
-        """Probability of each language, by code.
+    def encoded(self, sound: np.ndarray, *, quiet: float) -> np.ndarray:
+        """What the encoder makes of a window, one at a time: on a CPU, two at once take longer than one by one.
 
-        Args:
-            sound: shape (samples,), floats from -1 to 1, at most 30 s count.
-        """
-        ((*likely,),) = self._model.model.detect_language(self._encoded(sound, quiet=LIGHT.quiet))
-        return {marker.strip("<|>"): float(probability) for marker, probability in likely}
-
-    def hear(
-        self, sound: np.ndarray, *, language: str, task: Task, prompt: str | None, effort: Effort
-    ) -> Take:
-        """What is said.
+        Only as many frames as there are go in; padding to 30 s would cost several times more.
 
         Args:
             sound: shape (samples,), floats from -1 to 1, less than 28 s.
-            language: code; ignored by a model that knows only English.
-            task: write down or translate.
-            prompt: words that may occur, in the manner of text that came before.
+            quiet: seconds of digital silence after it.
+
+        Returns:
+            shape (positions, width), `POSITIONS_A_SECOND`.
+        """
+        import numpy as np
+
+        padded = np.pad(sound, (0, round(quiet * SAMPLE_RATE)))
+        features = self._model.feature_extractor(padded, padding=160)
+        return self._rows(features[:, : features.shape[1] // _FRAMES_A_POSITION * _FRAMES_A_POSITION])
+
+    def languages(self, encoded: np.ndarray) -> dict[str, float]:
+        """Probability of each language in an encoded window, by code."""
+        ((*likely,),) = self._model.model.detect_language(self._together([encoded], stillness=100))
+        return {marker.strip("<|>"): float(probability) for marker, probability in likely}
+
+    def hear(
+        self, windows: Sequence[np.ndarray], requests: Sequence[Request], *, effort: Effort
+    ) -> list[Take]:
+        """What is said in each of several encoded windows, decoded as one batch.
+
+        Args:
+            windows: as `encoded` gives them, of any lengths.
+            requests: what is wanted of each.
             effort: how hard to listen.
         """
-        seconds = len(sound) / SAMPLE_RATE
-        tokenizer = self._tokenizer(language, task)
-        before = (
-            [tokenizer.sot_prev, *tokenizer.encode(f" {prompt.strip()}")[-_MOST_PROMPT:]] if prompt else []
+        starts = [self._start(request) for request in requests]
+        most = max(
+            len(start) + round(request.seconds * _rate(request.language)) + 15
+            for start, request in zip(starts, requests, strict=True)
         )
-        start = [*before, *tokenizer.sot_sequence]
-        most = round(seconds * _TOKENS_A_SECOND.get(language, _TOKENS_A_SECOND_ELSEWHERE)) + 30
-        (result,) = self._model.model.generate(
-            self._encoded(sound, quiet=effort.quiet),
-            [start],
-            beam_size=effort.beams,
-            max_length=min(len(start) + most, _MOST_TOKENS),
+        drawn = {"sampling_topk": 0, "sampling_temperature": effort.temperature} if effort.temperature else {}
+        results = self._model.model.generate(
+            self._together(windows, stillness=effort.stillness),
+            starts,
+            beam_size=1 if drawn else effort.beams,
+            max_length=min(2 * most, _MOST_TOKENS),  # the library takes half of it
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
             suppress_tokens=self._suppressed,
             max_initial_timestamp_index=50,
+            **drawn,
         )
+        return [self._take(result, request) for result, request in zip(results, requests, strict=True)]
+
+    def words(
+        self, windows: Sequence[np.ndarray], takes: Sequence[Take], requests: Sequence[Request]
+    ) -> list[list[TimedWord]]:
+        """The words of takes with their times in the window, by the decoder's attention (cross-attention DTW, as in openai/whisper)."""
+        found: list[list[TimedWord]] = [[] for _ in takes]
+        for request in dict.fromkeys((request.language, request.task) for request in requests):
+            tokenizer = self._tokenizer(*request)
+            chosen = [
+                index
+                for index, (take, asked) in enumerate(zip(takes, requests, strict=True))
+                if (asked.language, asked.task) == request and take.text
+            ]
+            texts = [[token for token in takes[index].tokens if token < tokenizer.eot] for index in chosen]
+            if not chosen:
+                continue
+            aligned = self._model.model.align(
+                self._together([windows[index] for index in chosen], stillness=0),
+                list(tokenizer.sot_sequence),
+                texts,
+                [_FRAMES_A_POSITION * len(windows[index]) for index in chosen],
+            )
+            for index, text, result in zip(chosen, texts, aligned, strict=True):
+                written, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
+                found[index] = timed_words(
+                    written[:-1],
+                    [len(part) for part in tokens[:-1]],
+                    path=result.alignments,
+                    probabilities=result.text_token_probs,
+                    length=requests[index].seconds,
+                )
+        return found
+
+    def phrases(self, take: Take, *, length: float) -> list[TimedWord]:
+        """A take's phrases with the times the model itself wrote, in seconds of its window of this length."""
+        tokenizer = self._tokenizer("en", "transcribe")
+        found, _ = phrases_of(take.tokens, first_time=tokenizer.timestamp_begin, length=length)
+        return [
+            TimedWord(start=phrase.start, end=phrase.end, text=tokenizer.decode(list(phrase.tokens)))
+            for phrase in found
+        ]
+
+    def _start(self, request: Request) -> list[int]:
+        tokenizer = self._tokenizer(request.language, request.task)
+        before: list[int] = []
+        if request.prompt:
+            before = [tokenizer.sot_prev, *tokenizer.encode(f" {request.prompt.strip()}")[-_MOST_PROMPT:]]
+        return [*before, *tokenizer.sot_sequence]
+
+    def _take(self, result: Any, request: Request) -> Take:
+        tokenizer = self._tokenizer(request.language, request.task)
         tokens = tuple(result.sequences_ids[0])
-        _, heard_until = phrases_of(tokens, first_time=tokenizer.timestamp_begin, length=seconds)
+        _, heard_until = phrases_of(tokens, first_time=tokenizer.timestamp_begin, length=request.seconds)
         return Take(
-            text=tokenizer.decode(tokens).strip(),
+            text=tokenizer.decode(list(tokens)).strip(),
             tokens=tokens,
             # The score leaves out the end token; with it, a lone wrong word does not look certain.
             log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
@@ -111,32 +204,54 @@ class Ear:
             heard_until=heard_until,
         )
 
-    def phrases(self, take: Take, *, length: float) -> list[tuple[Phrase, str]]:
-        """A take's phrases with their text, in seconds of its window of this length."""
-        tokenizer = self._tokenizer("en", "transcribe")
-        found, _ = phrases_of(take.tokens, first_time=tokenizer.timestamp_begin, length=length)
-        return [(phrase, tokenizer.decode(list(phrase.tokens)).strip()) for phrase in found]
+    def _together(self, windows: Sequence[np.ndarray], *, stillness: int) -> Any:
+        """Windows as one batch, the shorter ones filled up with quiet."""
+        import ctranslate2
+        import numpy as np
 
-    def _encoded(self, sound: np.ndarray, *, quiet: float) -> Any:
-        """The encoder's output, for as many frames as there are: padding to 30 s costs several times more.
+        longest = min(max(len(window) for window in windows) + stillness, _MOST_POSITIONS)
+        batch = np.stack(
+            [np.concatenate([window, self._stillness[len(window) : longest]])[:longest] for window in windows]
+        )
+        return ctranslate2.StorageView.from_array(np.ascontiguousarray(batch))
 
-        The first second of quiet is digital silence, as the model knows it from the ends of its
-        training data; the rest is the faintest sound there is in the window.
+    def _quiet_rows(self) -> np.ndarray:
+        """What the encoder writes of quiet after speech, for each position.
+
+        The decoder knows where speech ends by the quiet that follows, as it did in all of its
+        training data. Without it the last phrase is said again and again. Rows of quiet from another
+        recording do as well as a window's own, so the encoder need not be given 30 s each time.
         """
         import numpy as np
 
-        silence = min(quiet, 1.0)
-        features = self._model.feature_extractor(
-            np.pad(sound, (0, round(silence * SAMPLE_RATE))), padding=160
-        )
-        more = round((quiet - silence) * _FRAMES_A_SECOND)
-        padded = np.pad(features, ((0, 0), (0, more)), constant_values=features.min())
-        return self._model.encode(padded[:, :_MOST_FRAMES])
+        with wave.open(str(_SAMPLE)) as file:
+            spoken = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32_768
+        rows = np.empty((0, 0), np.float32)
+        for seconds, whole in _STILLNESS:
+            sound = np.pad(spoken[: round(seconds * SAMPLE_RATE)], (0, SAMPLE_RATE))
+            features = self._model.feature_extractor(sound, padding=160)
+            more = round(whole * POSITIONS_A_SECOND) * _FRAMES_A_POSITION - features.shape[1]
+            longer = self._rows(np.pad(features, ((0, 0), (0, more)), constant_values=features.min()))
+            known = round((seconds + _MARGIN) * POSITIONS_A_SECOND) if len(rows) else 0
+            rows = np.concatenate([rows[:known].reshape(-1, longer.shape[1]), longer[known:]])
+        return rows
+
+    def _rows(self, features: np.ndarray) -> np.ndarray:
+        import ctranslate2
+        import numpy as np
+
+        view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features[None]))
+        rows: np.ndarray = np.array(self._model.model.encode(view, to_cpu=self._on_gpu))[0]
+        return rows
 
     def _tokenizer(self, language: str, task: str) -> Any:
         from faster_whisper.tokenizer import Tokenizer
 
         return Tokenizer(self._model.hf_tokenizer, self.multilingual, task=task, language=language)
+
+
+def _rate(language: str) -> int:
+    return _TOKENS_A_SECOND.get(language, _TOKENS_A_SECOND_ELSEWHERE)
 
 
 def threads_from_environment() -> int:

@@ -3,25 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 
 from chainlets.chains.transcribe.quality import UNSPACED
-from chainlets.chains.transcribe.types import Heard, Segment
+from chainlets.chains.transcribe.sentences import sentences
+from chainlets.chains.transcribe.types import Heard, Segment, Word
 
 
-def in_order(pieces: Iterable[Heard]) -> list[Segment]:
-    """All segments of the pieces, in the order of time and not overlapping.
+def joined(heard: Sequence[Heard], *, language: str, word_times: bool) -> list[Segment]:
+    """Sentences of all that was heard, in the order of time and not overlapping.
 
     Args:
-        pieces: in the order of the plan, whatever the order in which they were heard.
+        heard: in the order of the plan, whatever the order in which they were heard.
+        language: that it is written in.
+        word_times: whether the words are words; otherwise they are phrases, and stay as they are.
     """
-    joined: list[Segment] = []
-    for piece in pieces:
-        for segment in piece.segments:
-            earliest = joined[-1].end if joined else 0.0
-            start = max(segment.start, earliest)
-            joined.append(segment.model_copy(update={"start": start, "end": max(segment.end, start)}))
-    return joined
+    words: list[Word] = []
+    doubted: list[tuple[float, float]] = []
+    for answer in heard:
+        for word in answer.words:
+            start = max(word.start, words[-1].end if words else 0.0)
+            words.append(word.model_copy(update={"start": start, "end": max(word.end, start)}))
+        if answer.doubtful and answer.words:
+            doubted.append((answer.words[0].start, answer.words[-1].end))
+    if word_times:
+        segments = sentences(words, language=language)
+    else:
+        segments = [
+            Segment(start=word.start, end=word.end, text=word.text, confidence=word.confidence)
+            for word in words
+        ]
+    return [
+        segment.model_copy(update={"doubtful": True})
+        if any(segment.start < end and segment.end > start for start, end in doubted)
+        else segment
+        for segment in segments
+    ]
+
+
+def moved(segments: Sequence[Segment], *, by: float) -> list[Segment]:
+    """Segments later by so many seconds."""
+    if not by:
+        return list(segments)
+
+    def later(timed: Word | Segment) -> dict[str, float]:
+        return {"start": round(timed.start + by, 3), "end": round(timed.end + by, 3)}
+
+    return [
+        segment.model_copy(
+            update={
+                **later(segment),
+                "words": [word.model_copy(update=later(word)) for word in segment.words],
+            }
+        )
+        for segment in segments
+    ]
+
+
+def places(segments: Sequence[Segment], *, most: int = 5) -> str:
+    """Where segments are, for people: "0:10, 3:05 and 2 more places"; empty if there are none."""
+    starts = [clock(segment.start) for segment in segments]
+    if len(starts) > most:
+        return f"{', '.join(starts[:most])} and {len(starts) - most} more places"
+    return " and ".join(filter(None, [", ".join(starts[:-1]), *starts[-1:]]))
+
+
+def clock(seconds: float) -> str:
+    """A time as people write it: 3661 → "1:01:01", 61 → "1:01"."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def whole_text(segments: Iterable[Segment], *, language: str) -> str:
@@ -39,18 +89,3 @@ def likeliest(votes: Sequence[Mapping[str, float]]) -> tuple[str, float]:
     means = {code: sum(vote.get(code, 0.0) for vote in votes) / len(votes) for code in codes}
     best = max(codes, key=lambda code: means[code])
     return best, round(means[best], 4)
-
-
-def places_to_ask(lengths: Sequence[int], *, most: int = 4) -> list[int]:
-    """Which pieces to ask for the language: long ones, from all over the file.
-
-    Args:
-        lengths: of the pieces, in any unit.
-        most: how many to name.
-
-    Returns:
-        indices, ascending. A greeting at the start in another language does not decide alone.
-    """
-    count = min(most, len(lengths))
-    bounds = [len(lengths) * part // count for part in range(count + 1)] if count else []
-    return [max(range(first, last), key=lambda index: lengths[index]) for first, last in pairwise(bounds)]

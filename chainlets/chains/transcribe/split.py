@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Span
+from chainlets.chains.transcribe.types import SAMPLE_RATE, Piece, Span
 
 FRAME = 512
 """Samples for each probability of speech: 32 ms."""
@@ -43,19 +43,31 @@ class Rules:
     edge: int = 3 * _SECOND // 10
 
 
-def speech_spans(probabilities: Sequence[float], *, samples: int, rules: Rules = Rules()) -> list[Span]:
+def speech_spans(
+    probabilities: Sequence[float],
+    *,
+    samples: int,
+    first: int = 0,
+    speaking: bool = False,
+    rules: Rules = Rules(),
+) -> tuple[list[Span], bool]:
     """Stretches in which somebody speaks, in order and apart from each other.
 
     Args:
         probabilities: of speech, one a frame.
         samples: length of the audio; the last frame may reach past it.
+        first: the sample at which the first frame begins.
+        speaking: whether somebody is in mid-speech there.
         rules: the thresholds.
+
+    Returns:
+        the stretches, and whether the last one may go on past the end.
     """
     spans: list[Span] = []
-    start: int | None = None
+    start: int | None = first if speaking else None
     quiet_since: int | None = None
     for index, probability in enumerate(probabilities):
-        position = index * FRAME
+        position = first + index * FRAME
         if probability >= rules.speech:
             start = position if start is None else start
             quiet_since = None
@@ -65,17 +77,20 @@ def speech_spans(probabilities: Sequence[float], *, samples: int, rules: Rules =
                 spans.append((start, quiet_since))
                 start = quiet_since = None
     if start is not None:
-        spans.append((start, quiet_since or len(probabilities) * FRAME))
-    within = [(first, min(last, samples)) for first, last in spans]
-    return [(first, last) for first, last in within if last - first > rules.blip]
+        spans.append((start, quiet_since or first + len(probabilities) * FRAME))
+    within = [(begin, min(end, samples)) for begin, end in spans]
+    return [span for span in within if span[1] - span[0] > rules.blip], start is not None
 
 
-def cut_long(spans: Sequence[Span], loudness: Sequence[float], *, rules: Rules = Rules()) -> list[Span]:
+def cut_long(
+    spans: Sequence[Span], loudness: Sequence[float], *, offset: int = 0, rules: Rules = Rules()
+) -> list[Span]:
     """The same speech with no span longer than a piece may be, cut where it is quietest.
 
     Args:
         spans: as `speech_spans` gives them.
         loudness: one value a frame, in any unit that grows with it.
+        offset: the sample at which the first of these frames begins.
         rules: the lengths.
     """
     longest = rules.longest - 2 * rules.edge
@@ -86,19 +101,25 @@ def cut_long(spans: Sequence[Span], loudness: Sequence[float], *, rules: Rules =
             # Not before two fifths: a very short piece is heard worse than a long one. Not so late
             # that the rest would be a crumb.
             latest = min(start + longest, last - 2 * _SECOND)
-            middle = _quietest(loudness, start + longest * 2 // 5, latest)
+            middle = offset + _quietest(loudness, start + longest * 2 // 5 - offset, latest - offset)
             cut.append((start, middle))
             start = middle
         cut.append((start, last))
     return cut
 
 
-def pack(spans: Sequence[Span], *, samples: int, rules: Rules = Rules()) -> list[list[Span]]:
+def pack(spans: Sequence[Span], *, samples: int, before: int = 0, rules: Rules = Rules()) -> list[Piece]:
     """Put neighbouring spans together into pieces that fill the model's window well.
 
     Each piece costs something, a cut in a short silence costs more than in a long one, and a short
     piece costs extra; the cheapest division of all is found. A piece's spans carry a little of the
     real silence around them.
+
+    Args:
+        spans: as `cut_long` gives them.
+        samples: length of the audio.
+        before: end of the speech that lies before the first span, 0 if there is none.
+        rules: the lengths.
 
     Returns:
         pieces in order; the spans of a piece in order, never overlapping those of another.
@@ -120,8 +141,11 @@ def pack(spans: Sequence[Span], *, samples: int, rules: Rules = Rules()) -> list
     while bounds[-1]:
         bounds.append(begins[bounds[-1]])
     bounds.reverse()
-    roomy = _with_edges(spans, samples=samples, rules=rules)
-    return [_joined(roomy[begin:end], rules) for begin, end in pairwise(bounds)]
+    roomy = _with_edges(spans, samples=samples, before=before, rules=rules)
+    return [
+        Piece(spans=_joined(roomy[begin:end], rules), speech=list(spans[begin:end]))
+        for begin, end in pairwise(bounds)
+    ]
 
 
 def _cost(length: float, *, gap_after: float) -> float:
@@ -135,14 +159,16 @@ def _heard(spans: Sequence[Span], rules: Rules) -> int:
     return sum(last - first for first, last in spans) + inside + 2 * rules.edge
 
 
-def _with_edges(spans: Sequence[Span], *, samples: int, rules: Rules) -> list[Span]:
+def _with_edges(spans: Sequence[Span], *, samples: int, before: int, rules: Rules) -> list[Span]:
     """Each span with real audio on both sides, at most half of the silence to its neighbour."""
-    before = [0, *(last for _, last in spans)]
-    after = [*(first for first, _ in spans), samples]
+    ends = [before, *(last for _, last in spans)]
+    starts = [*(first for first, _ in spans), samples]
     roomy = []
     for index, (first, last) in enumerate(spans):
-        gap_before = first - before[index] if index else 2 * first  # nobody else wants the file's beginning
-        gap_after = after[index + 1] - last if index + 1 < len(spans) else 2 * (samples - last)
+        gap_before = (
+            first - ends[index] if index or before else 2 * first
+        )  # nobody else wants the file's beginning
+        gap_after = starts[index + 1] - last if index + 1 < len(spans) else 2 * (samples - last)
         roomy.append((first - min(rules.edge, gap_before // 2), last + min(rules.edge, gap_after // 2)))
     return roomy
 

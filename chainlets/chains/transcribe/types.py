@@ -6,11 +6,12 @@ wherever chainlets talk to each other. Only what a person sees is in seconds.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from chainlets import File
+from chainlets import File, streaming
 
 SAMPLE_RATE = 16_000
 """Samples per second of decoded audio: mono, 16-bit integers, little-endian, no header."""
@@ -22,31 +23,61 @@ Task: TypeAlias = Literal["transcribe", "translate"]
 """Write down what is said, or say it in English."""
 
 
+Quality: TypeAlias = Literal["fast", "balanced", "best"]
+"""How hard the model listens: best takes about twice as long as fast."""
+
+
 class Value(BaseModel):
     """Base of the values here: they do not change once made."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Decoded(Value):
-    """A file's sound as plain samples."""
+class Part(Value):
+    """Some of a file's sound as plain samples."""
 
     pcm: File
+    first: int  # where in the audio its first sample is
+    samples: int
+
+
+class Decoded(Value):
+    """What is known of a file's sound once all of it is decoded."""
+
+    samples: int
     peaks: File  # JSON: {"per_second": number, "peaks": [0..100, …]}, at most 8,000 of them
     peaks_per_second: float
-    samples: int
     warnings: list[str]  # sentences for the user
 
 
-class Plan(Value):
-    """Which parts of the audio are transcribed.
+SOUND = streaming.stream_types(Part, footer_type=Decoded)
+"""How decoded audio is handed on while decoding goes on."""
 
-    A piece is one or more spans that are heard as if they followed each other; the long silences
-    between them are left out.
+
+class Frames(Value):
+    """What a search for speech made of a part: a byte for each frame of 32 ms, in base64."""
+
+    speech: str  # probability, of 255
+    loudness: str  # on a logarithmic scale: 0 is silence
+
+    def decoded(self) -> tuple[list[float], list[float]]:
+        """Probabilities of speech from 0 to 1, and loudness from 0 to 255."""
+        return [byte / 255 for byte in b64decode(self.speech)], [*map(float, b64decode(self.loudness))]
+
+
+class Piece(Value):
+    """A part of the audio that the model hears at once.
+
+    Its spans are heard as if they followed each other; the long silences between them are left out.
     """
 
-    pieces: list[list[Span]]
-    speech: int  # samples that hold speech
+    spans: list[Span]
+    speech: list[Span]  # where somebody speaks, within the spans
+
+    @property
+    def length(self) -> int:
+        """Samples heard."""
+        return sum(last - first for first, last in self.spans)
 
 
 class Word(Value):
@@ -74,10 +105,10 @@ class Heard(Value):
     """What the model made of one piece."""
 
     model: str
-    multilingual: bool
-    languages: dict[str, float] = {}  # probability by code; only if the call asked for the language
-    segments: list[Segment] = []
-    doubtful: bool = False  # the text failed the checks even after a second try
+    languages: dict[str, float] = {}  # probability by code; only if the call left the language open
+    words: list[Word] = []  # whole phrases if word times were not wanted
+    confidence: float = 0.0  # 0 to 1: exp of the mean log-probability of all tokens
+    doubtful: bool = False  # the text failed the checks even after every try
 
 
 class Transcript(Value):

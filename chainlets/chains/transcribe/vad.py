@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
+from base64 import b64encode
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import chainlets as chains
-from chainlets.chains.transcribe.split import FRAME, cut_long, pack, speech_spans
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Plan
+from chainlets.chains.transcribe.sound import samples_of
+from chainlets.chains.transcribe.split import FRAME
+from chainlets.chains.transcribe.types import SAMPLE_RATE, Frames, Part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,8 @@ _BLOCK = 20 * SAMPLE_RATE // FRAME * FRAME  # samples looked at in one go; the m
 _WARM_UP = 2 * SAMPLE_RATE // FRAME * FRAME  # samples before a block that tell the model where it is
 
 
-class Split(chains.ChainletBase):
-    """Finds who speaks when, and cuts the speech into pieces for the model."""
+class SpeechDetector(chains.ChainletBase):
+    """Says for each moment of a part how likely somebody speaks, and how loud it is."""
 
     remote_config = chains.RemoteConfig(
         compute=chains.Compute(cpu_count=1, memory="512Mi", predict_concurrency=2)
@@ -30,34 +30,44 @@ class Split(chains.ChainletBase):
 
         self._speech_probability = get_vad_model()
 
-    async def run_remote(self, pcm: chains.File, samples: int) -> Plan:
-        """Plan the pieces of decoded audio of this many samples."""
-        return await chains.offload(self._split, pcm, samples)
+    async def run_remote(self, part: Part, before: Part | None = None) -> Frames:
+        """Look at a part.
 
-    def _split(self, pcm: chains.File, samples: int) -> Plan:
-        # 8 bytes for every 32 ms: a day of audio takes 22 MB.
-        probabilities, loudness = array("f"), array("f")
-        for block, skip in _blocks(pcm.path(), samples):
+        Args:
+            part: begins at a whole frame.
+            before: the part that ends where it begins; the model listens itself in on it.
+        """
+        return await chains.offload(self._look, part, before)
+
+    def _look(self, part: Part, before: Part | None) -> Frames:
+        speech, loudness = bytearray(), bytearray()
+        for block, skip in _blocks(part, before):
             if chains.cancelled():
                 msg = "The search for speech was stopped because its result is no longer wanted."
                 raise chains.ChainsRuntimeError(msg)
-            loudness.frombytes(abs(block[skip * FRAME :].reshape(-1, FRAME)).mean(axis=1).tobytes())
-            probabilities.frombytes(self._speech_probability(block).reshape(-1)[skip:].tobytes())
-        speech = speech_spans(probabilities, samples=samples)
-        return Plan(
-            pieces=pack(cut_long(speech, loudness), samples=samples),
-            speech=sum(last - first for first, last in speech),
-        )
+            probabilities = self._speech_probability(block).reshape(-1)[skip:]
+            speech += (probabilities * 255).round().astype("uint8").tobytes()
+            loudness += _levels(block[skip * FRAME :])
+        return Frames(speech=b64encode(speech).decode(), loudness=b64encode(loudness).decode())
 
 
-def _blocks(path: Path, samples: int) -> Iterator[tuple[np.ndarray, int]]:
+def _levels(samples: np.ndarray) -> bytes:
+    """Loudness of each frame: 0 is silence, 255 the loudest there is, in steps of about 0.4 dB."""
+    import numpy as np
+
+    means = np.maximum(abs(samples.reshape(-1, FRAME)).mean(axis=1), 1e-5)
+    levels: bytes = np.clip(255 + 51 * np.log10(means), 0, 255).round().astype("uint8").tobytes()
+    return levels
+
+
+def _blocks(part: Part, before: Part | None) -> Iterator[tuple[np.ndarray, int]]:
     """Blocks of whole frames as floats from -1 to 1, and how many first frames were in the block before."""
     import numpy as np
 
-    for start in range(0, samples, _BLOCK):
-        warm_up = min(start, _WARM_UP)
-        count = warm_up + min(_BLOCK, samples - start)
-        block = np.fromfile(path, dtype=np.int16, count=count, offset=(start - warm_up) * 2)
-        padded = np.zeros(-(-count // FRAME) * FRAME, dtype=np.float32)
-        padded[:count] = block
-        yield padded / 32_768, warm_up // FRAME
+    parts = [part] if before is None else [before, part]
+    for start in range(part.first, part.first + part.samples, _BLOCK):
+        warm_up = min(start - parts[0].first, _WARM_UP)
+        end = min(start + _BLOCK, part.first + part.samples)
+        block = samples_of(parts, (start - warm_up, end))
+        whole = -(-len(block) // FRAME) * FRAME
+        yield np.pad(block, (0, whole - len(block))), warm_up // FRAME

@@ -83,6 +83,30 @@ def model_name() -> str:
     return os.environ.get("WHISPER_MODEL") or DEFAULT_MODEL
 
 
+def choices() -> list[str]:
+    """Models that a run may ask for: those in packages, WHISPER_MODEL, and the names in WHISPER_MODELS, by comma."""
+    more = [name.strip() for name in os.environ.get("WHISPER_MODELS", "").split(",")]
+    return list(dict.fromkeys(filter(None, [model_name(), *more, *PACKAGED])))
+
+
+def checked_choice(name: str | None) -> str:
+    """The model that a run asks for, by its name or the last part of its folder.
+
+    Raises:
+        InputRejected: it may not be chosen here.
+    """
+    if name is None or not name.strip():
+        return model_name()
+    for choice in choices():
+        if name.strip() in {choice, Path(choice).name}:
+            return choice
+    shown = ", ".join(Path(choice).name for choice in choices())
+    msg = (
+        f"There is no model “{name}” here. Choose one of {shown}, or leave it out. WHISPER_MODELS adds more."
+    )
+    raise chains.InputRejected(msg)
+
+
 def models_folder() -> Path:
     """Where models are kept: CHAINLETS_MODELS_DIR, else `models` in DATA_DIR, else in the checkout's data."""
     if chosen := os.environ.get("CHAINLETS_MODELS_DIR"):

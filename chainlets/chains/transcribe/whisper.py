@@ -1,171 +1,138 @@
-"""The chainlet that holds the model and hears one piece at a time."""
+"""The chainlet that holds the model and hears pieces of speech, several at a time."""
 
 from __future__ import annotations
 
-from math import exp
+import threading
+from collections.abc import Sequence
+from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import chainlets as chains
-from chainlets.chains.transcribe.phrases import seconds_in_file
-from chainlets.chains.transcribe.quality import Doubt, Take, doubts, is_made_up, is_silence, score
-from chainlets.chains.transcribe.split import Rules
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Heard, Segment, Span, Task
-from chainlets.chains.transcribe.weights import ModelUnavailable, find_model, model_name, models_folder
+from chainlets.chains.transcribe.ear import Ear, threads_from_environment
+from chainlets.chains.transcribe.listening import Asker, Window, WindowHeard, listen
+from chainlets.chains.transcribe.placing import placed, seconds_of_window
+from chainlets.chains.transcribe.sound import samples_of
+from chainlets.chains.transcribe.types import Heard, Part, Piece, Quality, Span, Task
+from chainlets.chains.transcribe.weights import (
+    ModelUnavailable,
+    checked_choice,
+    find_model,
+    model_name,
+    models_folder,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from chainlets.chains.transcribe.ear import Ear
-
-_EDGE = Rules().edge / SAMPLE_RATE  # seconds of silence that a piece carries at its end
-_MOST_LOOKS = 5  # at one window, each from where the one before stopped listening
+_TOGETHER = 8  # windows decoded as one batch; more only cost memory
+_LIKELIEST = 5  # languages told
 
 
 class WhisperModel(chains.ChainletBase):
-    """Whisper, loaded once a process: writes down a piece of speech, or says which language it is."""
+    """Whisper, loaded once a process: writes down pieces of speech, of any runs, a batch at a time."""
 
     remote_config = chains.RemoteConfig(
-        compute=chains.Compute(cpu_count=1, memory="2Gi", gpu="any", predict_concurrency=1)
+        compute=chains.Compute(cpu_count=1, memory="2Gi", gpu="any", predict_concurrency=2 * _TOGETHER)
     )
 
     def __init__(self) -> None:
-        from chainlets.chains.transcribe.ear import Ear, threads_from_environment
-
-        self._name = model_name()
-        folder = find_model(self._name, folder=models_folder())
-        try:
-            self._ear = Ear(folder, threads=threads_from_environment())
-        except (RuntimeError, ValueError, OSError) as error:
-            msg = (
-                f"The model in {folder} could not be loaded: {error}. "
-                f"Put its files there anew, or set WHISPER_MODEL to another model."
-            )
-            raise ModelUnavailable(msg) from error
+        self._ears: dict[str, Ear] = {}
+        self._loading, self._working = threading.Lock(), threading.Lock()
+        self._ear(model_name())
 
     async def run_remote(
         self,
-        pcm: chains.File,
-        spans: list[Span],
-        language: str = "en",
-        task: Literal["transcribe", "translate", "language"] = "transcribe",
+        sound: list[Part],
+        piece: Piece,
+        language: str | None = None,
+        task: Task = "transcribe",
         prompt: str | None = None,
+        model: str | None = None,
+        quality: Quality = "balanced",
+        temperature: float = 0.0,
+        word_times: bool = True,
     ) -> Heard:
         """Hear one piece.
 
         Args:
-            pcm: the decoded file; only the spans are read.
-            spans: samples of the file, heard as if they followed each other; 28 s at most.
-            language: what is spoken. Not looked at for the task "language", which asks for it.
-            task: write down, say in English, or only tell the language.
+            sound: the parts that hold the piece.
+            piece: samples of it, heard as if its spans followed each other; 28 s at most.
+            language: what is spoken; None to find out from this piece alone.
+            task: write down, or say in English.
             prompt: words that may occur, in the manner of text that came before.
+            model: one of those that may be chosen; None for the system's own.
+            quality: how hard to listen.
+            temperature: above 0, words are drawn by chance.
+            word_times: whether each word gets times of its own.
         """
-        return await chains.offload(self._hear, pcm, spans, language, task, prompt)
-
-    def _hear(
-        self,
-        pcm: chains.File,
-        spans: list[Span],
-        language: str,
-        task: Literal["transcribe", "translate", "language"],
-        prompt: str | None,
-    ) -> Heard:
-        if task == "language":
-            likely = self._ear.languages(_sound(pcm.path(), spans)) if self._ear.multilingual else {"en": 1.0}
-            best = sorted(likely, key=lambda code: -likely[code])[:5]
-            return self._heard(languages={code: round(likely[code], 4) for code in best})
-        if not self._ear.multilingual and (language != "en" or task == "translate"):
-            msg = f"The model {self._name} knows only English. Choose English, or set WHISPER_MODEL to one that knows more."
+        name = checked_choice(model)
+        ear = await chains.offload(self._ear, name)
+        if not ear.multilingual and (language not in {"en", None} or task == "translate"):
+            msg = f"The model {name} knows only English. Choose English, or set WHISPER_MODEL to one that knows more."
             raise chains.InputRejected(msg)
-        window = _Window(self._ear, _sound(pcm.path(), spans), language=language, task=task, prompt=prompt)
-        window.listen()
-        segments = [
-            segment.model_copy(
-                update={
-                    "start": round(seconds_in_file(segment.start, spans, is_end=False), 3),
-                    "end": round(seconds_in_file(segment.end, spans, is_end=True), 3),
-                }
-            )
-            for segment in window.segments
-        ]
-        return self._heard(segments=segments, doubtful=window.doubtful)
-
-    def _heard(
-        self,
-        *,
-        languages: dict[str, float] | None = None,
-        segments: list[Segment] | None = None,
-        doubtful: bool = False,
-    ) -> Heard:
+        window = Window(
+            sound=await chains.offload(_samples, sound, piece.spans),
+            speech=[seconds_of_window(span, piece.spans) for span in piece.speech],
+            language=language,
+            task=task,
+            prompt=prompt,
+            quality=quality,
+            temperature=temperature,
+            word_times=word_times,
+            wanted=_asker(),
+        )
+        heard = await self._heard((ear, window))
+        languages = sorted(heard.languages, key=lambda code: -heard.languages[code])[:_LIKELIEST]
         return Heard(
-            model=Path(self._name).name,  # a folder's whole path is nobody's business
-            multilingual=self._ear.multilingual,
-            languages=languages or {},
-            segments=segments or [],
-            doubtful=doubtful,
+            model=Path(name).name,  # a folder's whole path is nobody's business
+            languages={code: round(heard.languages[code], 4) for code in languages},
+            words=placed(heard.words, piece),
+            confidence=heard.confidence,
+            doubtful=heard.doubtful,
         )
 
+    @chains.batched(max_size=_TOGETHER, max_wait_ms=20)
+    async def _heard(self, asked: list[tuple[Ear, Window]]) -> list[WindowHeard]:
+        return await chains.offload(self._listen, asked)
 
-class _Window:
-    """The sound of one piece, and what was made of it so far; times in seconds of the window."""
+    def _listen(self, asked: Sequence[tuple[Ear, Window]]) -> list[WindowHeard]:
+        found: dict[int, WindowHeard] = {}
+        with self._working:  # two batches at once would take as long, and twice the memory
+            for ear in dict.fromkeys(ear for ear, _ in asked):
+                chosen = [index for index, (by, _) in enumerate(asked) if by is ear]
+                found.update(zip(chosen, listen(ear, [asked[index][1] for index in chosen]), strict=True))
+        return [found[index] for index in range(len(asked))]
 
-    def __init__(self, ear: Ear, sound: np.ndarray, *, language: str, task: Task, prompt: str | None) -> None:
-        self._ear = ear
-        self._sound = sound
-        self._language, self._task, self._prompt = language, task, prompt
-        self._length = len(sound) / SAMPLE_RATE
-        self.segments: list[Segment] = []
-        self.doubtful = False
+    def _ear(self, name: str) -> Ear:
+        """The model of that name, loaded if it is not."""
+        with self._loading:
+            if name not in self._ears:
+                for other in list(self._ears)[1:]:  # the system's own stays; of the others, the last one
+                    del self._ears[other]
+                self._ears[name] = _loaded(name)
+            return self._ears[name]
 
-    def listen(self) -> None:
-        """Hear the window to its end, looking again where the model stopped before that."""
-        position = 0.0
-        for look in range(_MOST_LOOKS):
-            if chains.cancelled():
-                return  # nobody reads the result
-            take, found = self._best_take(position)
-            if is_silence(take) or (look and is_made_up(take, before=self._text(), language=self._language)):
-                return
-            self.doubtful |= bool(found & {Doubt.LOOP, Doubt.REPETITIVE, Doubt.UNSURE})
-            self._keep(take, position)
-            if Doubt.TAIL not in found or take.heard_until <= 0.0:
-                return
-            position += take.heard_until
 
-    def _best_take(self, position: float) -> tuple[Take, frozenset[Doubt]]:
-        take, found = self._take(position, thorough=False)
-        if not found:
-            return take, found
-        second, found_second = self._take(position, thorough=True)
-        return max((take, found), (second, found_second), key=lambda pair: score(*pair))
-
-    def _take(self, position: float, *, thorough: bool) -> tuple[Take, frozenset[Doubt]]:
-        from chainlets.chains.transcribe.ear import LIGHT, THOROUGH
-
-        take = self._ear.hear(
-            self._sound[round(position * SAMPLE_RATE) :],
-            language=self._language,
-            task=self._task,
-            prompt=self._prompt,
-            effort=THOROUGH if thorough else LIGHT,
+def _loaded(name: str) -> Ear:
+    folder = find_model(name, folder=models_folder())
+    try:
+        return Ear(folder, threads=threads_from_environment())
+    except (RuntimeError, ValueError, OSError) as error:
+        msg = (
+            f"The model in {folder} could not be loaded: {error}. "
+            f"Put its files there anew, or set WHISPER_MODEL to another model."
         )
-        ends = self._length - position - _EDGE
-        return take, doubts(take, speech=ends, speech_ends=ends, language=self._language)
-
-    def _keep(self, take: Take, position: float) -> None:
-        confidence = round(exp(min(0.0, take.log_probability)), 3)
-        for phrase, text in self._ear.phrases(take, length=self._length - position):
-            if text:
-                times = {"start": position + phrase.start, "end": position + phrase.end}
-                self.segments.append(Segment(**times, text=text, confidence=confidence))
-
-    def _text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
+        raise ModelUnavailable(msg) from error
 
 
-def _sound(path: Path, spans: list[Span]) -> np.ndarray:
-    """Only these samples are read, whatever the length of the file."""
+def _asker() -> Asker:
+    """Whether this call's result is still wanted, for whoever works on it outside the call."""
+    context = copy_context()
+    return lambda: not context.copy().run(chains.cancelled)
+
+
+def _samples(sound: Sequence[Part], spans: Sequence[Span]) -> np.ndarray:
     import numpy as np
 
-    parts = [np.fromfile(path, dtype=np.int16, count=last - first, offset=first * 2) for first, last in spans]
-    return np.concatenate(parts).astype(np.float32) / 32_768
+    return np.concatenate([samples_of(sound, span) for span in spans])

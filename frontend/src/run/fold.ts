@@ -251,12 +251,15 @@ function foldPartial(view: RunView, { at, data }: RunEvent): void {
       };
       return;
     case "plan": {
-      const planned = (data.pieces as [number, number][]).map(([start, end], index): Piece => {
+      // A recording is planned while it is decoded: these are the pieces from `first` on.
+      const first = (data.first ?? 0) as number;
+      const planned = (data.pieces as [number, number][]).map(([start, end], at): Piece => {
+        const index = first + at;
         const old = view.pieces.find((piece) => piece.index === index);
         const same = old?.done && old.start === start && old.end === end;
         return same ? old : { index, start, end, done: false, done_at: null, segments: [] };
       });
-      view.pieces = planned;
+      view.pieces = [...view.pieces.filter((piece) => piece.index < first), ...planned];
       return;
     }
     case "piece": {

@@ -1,6 +1,6 @@
 import pytest
 
-from chainlets.chains.transcribe.phrases import phrases_of, seconds_in_file
+from chainlets.chains.transcribe.phrases import phrases_of
 
 FIRST_TIME = 1_000
 
@@ -26,20 +26,3 @@ def test_tokens_become_phrases(tokens, expected, heard_until):
     found, until = phrases_of(tokens, first_time=FIRST_TIME, length=10.0)
     assert [(phrase.start, phrase.end, phrase.tokens) for phrase in found] == expected
     assert until == heard_until
-
-
-@pytest.mark.parametrize(
-    ("seconds", "is_end", "expected"),
-    [
-        (0.0, False, 10.0),
-        (1.5, False, 11.5),
-        (2.0, True, 12.0),  # where two spans meet, an end stays with the earlier
-        (2.0, False, 20.0),  # and a start goes to the later
-        (2.5, False, 20.5),
-        (5.0, True, 23.0),
-        (99.0, True, 23.0),
-    ],
-)
-def test_times_are_carried_over_the_silence_left_out(seconds, is_end, expected):
-    spans = [(160_000, 192_000), (320_000, 368_000)]
-    assert seconds_in_file(seconds, spans, is_end=is_end) == expected

@@ -29,12 +29,19 @@ def probabilities(*stretches: tuple[float, int]) -> list[float]:
 )
 def test_speech_is_what_lies_between_pauses(stretches, expected):
     frames = probabilities(*stretches)
-    spans = speech_spans(frames, samples=len(frames) * FRAME)
+    spans, _ = speech_spans(frames, samples=len(frames) * FRAME)
     assert spans == [(first * FRAME, last * FRAME) for first, last in expected]
 
 
 def test_speech_ends_with_the_file_not_with_the_last_frame():
-    assert speech_spans([0.9] * 10, samples=9 * FRAME + 7) == [(0, 9 * FRAME + 7)]
+    assert speech_spans([0.9] * 10, samples=9 * FRAME + 7) == ([(0, 9 * FRAME + 7)], True)
+
+
+def test_speech_that_was_cut_in_the_middle_goes_on_with_the_next_frames():
+    spans, goes_on = speech_spans(
+        [0.4] * 20 + [0.1] * 20, samples=100 * FRAME, first=50 * FRAME, speaking=True
+    )
+    assert (spans, goes_on) == ([(50 * FRAME, 70 * FRAME)], False)
 
 
 def test_a_long_span_is_cut_where_it_is_quietest():
@@ -57,12 +64,13 @@ def test_no_cut_leaves_a_crumb():
 
 def test_close_sentences_share_a_piece_and_keep_their_silence():
     (piece,) = pack([(SECOND, 3 * SECOND), (int(3.5 * SECOND), 6 * SECOND)], samples=10 * SECOND)
-    assert piece == [(SECOND - RULES.edge, 6 * SECOND + RULES.edge)]
+    assert piece.spans == [(SECOND - RULES.edge, 6 * SECOND + RULES.edge)]
 
 
 def test_a_long_silence_inside_a_piece_is_left_out():
     (piece,) = pack([(0, 2 * SECOND), (5 * SECOND, 7 * SECOND)], samples=7 * SECOND)
-    assert piece == [(0, 2 * SECOND + RULES.edge), (5 * SECOND - RULES.edge, 7 * SECOND)]
+    assert piece.spans == [(0, 2 * SECOND + RULES.edge), (5 * SECOND - RULES.edge, 7 * SECOND)]
+    assert piece.speech == [(0, 2 * SECOND), (5 * SECOND, 7 * SECOND)]
 
 
 def test_silence_has_no_pieces():
@@ -77,15 +85,15 @@ def test_whatever_is_said_when_no_speech_is_lost_and_no_piece_is_too_long(seed):
         frames += probabilities((0.95, chance.randrange(4, 900)), (0.05, chance.randrange(1, 200)))
     samples = len(frames) * FRAME
     loudness = [chance.random() for _ in frames]
-    spoken = speech_spans(frames, samples=samples)
+    spoken, _ = speech_spans(frames, samples=samples)
 
     pieces = pack(cut_long(spoken, loudness), samples=samples)
 
-    spans = [span for piece in pieces for span in piece]
+    spans = [span for piece in pieces for span in piece.spans]
     assert all(first < last for first, last in spans)
     assert all(first >= 0 and last <= samples for first, last in spans)
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
-    assert all(sum(last - first for first, last in piece) <= RULES.longest for piece in pieces)
+    assert all(piece.length <= RULES.longest for piece in pieces)
     for first, last in spoken:
         covered = sum(max(0, min(last, end) - max(first, start)) for start, end in spans)
         assert covered == last - first
