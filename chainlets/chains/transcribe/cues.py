@@ -75,8 +75,9 @@ def cues_of(segments: Sequence[Segment], *, language: str, duration: float, labe
     for segment in segments:
         speaker = one_line(segment.speaker or "") or None
         label = f"{speaker}:" if labels and speaker and speaker != before else ""
-        groups += [(speaker, cue) for cue in _cut(segment, label=label, language=language)]
-        before = speaker
+        cut = list(_cut(segment, label=label, language=language))
+        groups += [(speaker, bits) for bits in cut]
+        before = speaker if cut else before
     return _timed(groups, language=language, duration=duration)
 
 
@@ -133,11 +134,29 @@ def _bits(segment: Segment, *, language: str) -> list[_Bit]:
     if not segment.words:
         whole = _pieces(one_line(segment.text), start=segment.start, end=segment.end, spaced=True)
         return _with_ends(whole, language=language)
-    spaced = language not in UNSPACED
+    spaces = _spaces(segment, language=language)
     bits: list[_Bit] = []
-    for word in segment.words:
+    for word, spaced in zip(segment.words, spaces, strict=True):
         bits += _pieces(one_line(word.text), start=word.start, end=word.end, spaced=spaced)
     return _with_ends(bits, language=language)
+
+
+def _spaces(segment: Segment, *, language: str) -> list[bool]:
+    """For each word, whether a space stands before it: as in the text, else as in the language.
+
+    The text knows better: a translation is not written in the language that is spoken.
+    """
+    text, at = segment.text, 0
+    spaces: list[bool] = []
+    for word in segment.words:
+        first = at
+        while text[at : at + 1].isspace():
+            at += 1
+        if not text.startswith(word.text, at):
+            return [language not in UNSPACED] * len(segment.words)
+        spaces.append(at > first)
+        at += len(word.text)
+    return spaces
 
 
 def _with_ends(bits: list[_Bit], *, language: str) -> list[_Bit]:

@@ -99,6 +99,21 @@ def test_wide_letters_fill_a_line_of_sixteen():
     ) == [("我们用（Python 3）写代码，", "然后在服务器上运行它。")]
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "line"),
+    [
+        ("zh", "We like it.", "We like it."),  # a translation
+        ("zh", "Welikeit.", "Welikeit."),
+        ("en", "We likeit.", "We likeit."),
+        ("en", "something else", "We like it."),
+        ("zh", "something else", "Welikeit."),
+    ],
+)
+def test_words_are_spaced_as_in_the_text_or_else_as_in_the_language(language, text, line):
+    segment = spoken("We like it.").model_copy(update={"text": text})
+    assert lines(segment, language=language) == [(line,)]
+
+
 def test_segments_without_words_are_cut_by_their_letters():
     short = Segment(start=1, end=21, text="Hello there.")
     assert [(cue.start, cue.end) for cue in cues(short)] == [(1000, 21000)]
@@ -130,6 +145,11 @@ def test_how_long_a_cue_stays(next_start, text, end):
 
 def test_no_cue_stays_on_after_the_file():
     assert cues(Segment(start=1.0, end=1.2, text="Oh."), duration=1.4)[0].end == 1400
+
+
+def test_a_segment_that_says_nothing_takes_no_name():
+    silent = Segment(start=0, end=1, text=" ", speaker="Ann")
+    assert lines(silent, Segment(start=1, end=2, text="Oh.", speaker="Ann"), labels=True) == [("Ann: Oh.",)]
 
 
 def test_a_name_takes_part_of_the_line_and_stays_with_its_words():
