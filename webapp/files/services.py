@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 import chainlets
@@ -154,24 +154,25 @@ def file_ids_in(value: Any) -> set[UUID]:
 
 
 def _record(stored: local.Stored, *, owner_id: int, run_id: UUID | None, name: str, keep: bool) -> File:
+    if (known := File.objects.filter(id=stored.id).first()) is not None:
+        return known  # an earlier attempt at the same call made it
     try:
-        # It is there already if an earlier attempt at the same call made it: then that row is right.
-        file, _ = File.objects.get_or_create(
+        return File.objects.create(
             id=stored.id,
-            defaults={
-                "owner_id": owner_id,
-                "run_id": run_id,
-                "name": clean_name(name),
-                "size": stored.size,
-                "media_type": stored.media_type,
-                "sha256": stored.sha256,
-                "keep": keep,
-            },
+            owner_id=owner_id,
+            run_id=run_id,
+            name=clean_name(name),
+            size=stored.size,
+            media_type=stored.media_type,
+            sha256=stored.sha256,
+            keep=keep,
         )
+    except IntegrityError:
+        # Another attempt has recorded the same bytes since we looked. They are its, and right.
+        return File.objects.get(id=stored.id)
     except BaseException:
         local.remove(stored.id)
         raise
-    return file
 
 
 def _delete(files: QuerySet[File]) -> None:
