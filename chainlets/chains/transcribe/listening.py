@@ -28,8 +28,11 @@ from chainlets.chains.transcribe.types import SAMPLE_RATE, Quality, Task
 if TYPE_CHECKING:
     import numpy as np
 
-_SECOND_TRY = Effort(beams=5)
-_THIRD_TRIES = (Effort(beams=5, quiet=2.0, stillness=500), Effort(beams=1, stillness=500, temperature=0.4))
+_SECOND_TRY = Effort(beams=5, thinned=False)
+_THIRD_TRIES = (
+    Effort(beams=5, quiet=2.0, stillness=500, thinned=False),
+    Effort(beams=1, stillness=500, thinned=False, temperature=0.4),
+)
 _BAD = frozenset({Doubt.LOOP, Doubt.REPETITIVE, Doubt.UNSURE})
 _EDGE = 0.2  # seconds of sound kept around a hole
 _HEARD_AGAIN = 1.2  # seconds; shorter holes are pauses
