@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +110,15 @@ class Incoming:
         self._media_type = container.media_type
 
 
-def take(path: Path, *, media_type: str) -> Stored:
-    """Move a finished file of this machine into the store; `path` is gone afterwards."""
-    file_id = uuid4()
+def take(path: Path, *, media_type: str, name_by: Callable[[str], UUID] = lambda _sha256: uuid4()) -> Stored:
+    """Move a finished file of this machine into the store; `path` is gone afterwards.
+
+    Args:
+        path: the bytes.
+        media_type: as its maker says.
+        name_by: gives the id, from the sha256 of the bytes. Bytes that lie under it already stay as they are:
+            they are the same.
+    """
     digest = hashlib.sha256()
     size = 0
     with path.open("rb") as source:
@@ -120,11 +126,15 @@ def take(path: Path, *, media_type: str) -> Stored:
             digest.update(block)
             size += len(block)
         os.fsync(source.fileno())
-    draft = _incoming() / str(file_id)
+    file_id = name_by(digest.hexdigest())
+    draft = _incoming() / str(uuid4())  # two attempts may bring the same file at once
     with _disk_errors():
-        draft.mkdir(parents=True, mode=0o700)
-        shutil.move(path, draft / "content")
-        _move_folder(draft, _folder(file_id))
+        if _is_here(file_id):
+            path.unlink()
+        else:
+            draft.mkdir(parents=True, mode=0o700)
+            shutil.move(path, draft / "content")
+            _move_in(draft, file_id)
     return Stored(id=file_id, size=size, sha256=digest.hexdigest(), media_type=media_type)
 
 
@@ -182,6 +192,27 @@ def _folder(file_id: UUID) -> Path:
 
 def _incoming() -> Path:
     return Path(settings.FILES_DIR) / "incoming"
+
+
+def _is_here(file_id: UUID) -> bool:
+    """Whether the bytes lie in their place, which only complete ones do.
+
+    They count as new again, so that nobody clears them before their row is there.
+    """
+    try:
+        os.utime(_folder(file_id))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _move_in(draft: Path, file_id: UUID) -> None:
+    try:
+        _move_folder(draft, _folder(file_id))
+    except OSError:
+        if not _is_here(file_id):
+            raise
+        shutil.rmtree(draft, ignore_errors=True)  # another attempt was first, with the same bytes
 
 
 def _move_folder(draft: Path, target: Path) -> None:
