@@ -10,7 +10,8 @@ import math
 from pathlib import Path, PurePath
 
 import chainlets as chains
-from chainlets.chains.transcribe.decode import clock, decode_file
+from chainlets.chains.transcribe.decode import decode_file
+from chainlets.chains.transcribe.wording import clock
 
 _RATE = 44_100  # samples a second: for ears, unlike what the model hears
 _LONGEST = 600.0  # seconds

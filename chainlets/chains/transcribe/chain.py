@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 
 import chainlets as chains
+from chainlets import streaming
 from chainlets.chains.transcribe.decode import Decode
 from chainlets.chains.transcribe.join import in_order, likeliest, places_to_ask, whole_text
 from chainlets.chains.transcribe.languages import LANGUAGES
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Decoded, Heard, Plan, Span, Task, Transcript
+from chainlets.chains.transcribe.types import (
+    DECODING,
+    SAMPLE_RATE,
+    Decoded,
+    Heard,
+    Part,
+    Plan,
+    Span,
+    Task,
+    Transcript,
+)
 from chainlets.chains.transcribe.vad import Split
 from chainlets.chains.transcribe.whisper import WhisperModel
 
@@ -48,11 +60,11 @@ class Transcribe(chains.ChainletBase):
         """
         language = _checked(language)
         prompt = prompt.strip()[-_MOST_PROMPT:] if prompt else None
-        sound = await self._decode.run_remote(audio)
+        pcm, sound = await self._decoded(audio)
         duration = sound.samples / SAMPLE_RATE
         peaks = {"id": sound.peaks.id, "per_second": sound.peaks_per_second}
         chains.emit({"kind": "audio", "duration": duration, "peaks": peaks})
-        plan = await self._split.run_remote(sound.pcm, sound.samples)
+        plan = await self._split.run_remote(pcm, sound.samples)
         chains.emit(
             {
                 "kind": "plan",
@@ -69,7 +81,7 @@ class Transcribe(chains.ChainletBase):
             )
         probability = 1.0
         if language is None:
-            language, probability = await self._heard_language(sound.pcm, plan)
+            language, probability = await self._heard_language(pcm, plan)
         if probability < _SURE_LANGUAGE:
             warnings.append(
                 f"The language was hard to tell: “{language}” is a guess. "
@@ -77,11 +89,21 @@ class Transcribe(chains.ChainletBase):
             )
         _tell(warnings)
         chains.emit({"kind": "language", "language": language, "probability": probability})
-        heard = await self._heard_pieces(sound, plan, language=language, task=task, prompt=prompt)
+        heard = await self._heard_pieces(
+            pcm, plan, duration=duration, language=language, task=task, prompt=prompt
+        )
         written = "en" if task == "translate" else language
         return _transcript(
             sound, heard, language=language, written=written, probability=probability, warnings=warnings
         )
+
+    async def _decoded(self, audio: chains.File) -> tuple[chains.File, Decoded]:
+        """The whole sound in one file, and what is known of it."""
+        stream = streaming.stream_reader(DECODING, self._decode.run_remote(audio))
+        parts = [part async for part in stream.read_items()]
+        sound = await stream.read_footer()
+        pcm = parts[0].pcm if len(parts) == 1 else await chains.offload(_joined, parts)
+        return pcm, sound
 
     async def _heard_language(self, pcm: chains.File, plan: Plan) -> tuple[str, float]:
         lengths = [sum(last - first for first, last in piece) for piece in plan.pieces]
@@ -92,19 +114,23 @@ class Transcribe(chains.ChainletBase):
         return likeliest([answer.languages for answer in answers])
 
     async def _heard_pieces(
-        self, sound: Decoded, plan: Plan, *, language: str, task: Task, prompt: str | None
+        self,
+        pcm: chains.File,
+        plan: Plan,
+        *,
+        duration: float,
+        language: str,
+        task: Task,
+        prompt: str | None,
     ) -> list[Heard]:
         """Every piece, all called at once, each shown as soon as it is there."""
-        duration = sound.samples / SAMPLE_RATE
         total = sum(_length(piece) for piece in plan.pieces)
         done = 0
         chains.progress(0.0, duration, "Transcribing")
 
         async def hear(index: int, piece: list[Span]) -> Heard:
             nonlocal done
-            heard = await self._whisper.run_remote(
-                sound.pcm, piece, language=language, task=task, prompt=prompt
-            )
+            heard = await self._whisper.run_remote(pcm, piece, language=language, task=task, prompt=prompt)
             done += _length(piece)
             segments = [segment.model_dump(mode="json") for segment in heard.segments]
             times = {"start": _seconds(piece[0][0]), "end": _seconds(piece[-1][1])}
@@ -118,6 +144,15 @@ class Transcribe(chains.ChainletBase):
         finally:
             for task_under_way in tasks:  # one has failed: a task group would hide its error in a group
                 task_under_way.cancel()
+
+
+def _joined(parts: Sequence[Part]) -> chains.File:
+    path = chains.scratch_dir() / "audio.pcm"
+    with path.open("wb") as out:
+        for part in parts:
+            with part.pcm.path().open("rb") as source:
+                shutil.copyfileobj(source, out)
+    return chains.File.from_path(path, media_type="application/octet-stream")
 
 
 def _tell(warnings: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from chainlets import File
+from chainlets import File, streaming
 
 SAMPLE_RATE = 16_000
 """Samples per second of decoded audio: mono, 16-bit integers, little-endian, no header."""
@@ -28,14 +28,28 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Decoded(Value):
-    """A file's sound as plain samples."""
+class Part(Value):
+    """A stretch of a recording's sound as plain samples; the next one begins where it ends.
+
+    In an excerpt, positions are counted from where that begins.
+    """
 
     pcm: File
+    first: int  # position of its first sample
+    samples: int
+
+
+class Decoded(Value):
+    """What is known of a recording, or an excerpt, once it is decoded to its end."""
+
+    samples: int  # in all parts
     peaks: File  # JSON: {"per_second": number, "peaks": [0..100, …]}, at most 8,000 of them
     peaks_per_second: float
-    samples: int
     warnings: list[str]  # sentences for the user
+
+
+DECODING = streaming.stream_types(Part, footer_type=Decoded, end_mark=True)
+"""A recording that is decoded: its parts in order, each as soon as it is there."""
 
 
 class Plan(Value):

@@ -8,6 +8,9 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 
+from chainlets.chains.transcribe import Decode
+from chainlets.files import use_file_store
+from tests.integration.transcribe_sounds import SAMPLE
 from webapp.files import local
 from webapp.files.models import File
 from webapp.files.services import local_path
@@ -129,3 +132,16 @@ def test_a_row_that_cannot_be_written_leaves_bytes_that_another_attempt_may_need
     assert len(bytes_lie_at(files_dir)) == 1
 
     assert make(RunFiles(run_id, call)).id == bytes_lie_at(files_dir)[0]
+
+
+async def test_a_decoding_that_is_done_again_streams_the_same_to_the_last_byte(run_id, make, files_dir):
+    call = uuid4()
+    recording = make(RunFiles(run_id, uuid4()), SAMPLE.read_bytes())
+
+    async def attempt():
+        with use_file_store(RunFiles(run_id, call)):
+            return [piece async for piece in Decode().run_remote(recording)]
+
+    first = await attempt()
+    assert await attempt() == first
+    assert len(bytes_lie_at(files_dir)) == 4  # the recording, two parts and the outline

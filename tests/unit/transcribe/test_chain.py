@@ -6,8 +6,9 @@ import sys
 import pytest
 
 import chainlets as chains
+from chainlets import streaming
 from chainlets.chains.transcribe import Transcribe
-from chainlets.chains.transcribe.types import Decoded, Heard, Plan, Segment
+from chainlets.chains.transcribe.types import DECODING, Decoded, Heard, Part, Plan, Segment
 from chainlets.context import current_call
 
 SECOND = 16_000
@@ -39,13 +40,16 @@ class Decode:
 
     async def run_remote(self, audio):
         assert audio == AUDIO
-        return Decoded(
-            pcm=chains.File(id="pcm"),
+        out, samples = streaming.stream_writer(DECODING), self._seconds * SECOND
+        yield out.yield_item(Part(pcm=chains.File(id="pcm"), first=0, samples=samples))
+        decoded = Decoded(
+            samples=samples,
             peaks=chains.File(id="peaks"),
             peaks_per_second=50.0,
-            samples=self._seconds * SECOND,
             warnings=self._warnings,
         )
+        yield out.yield_footer(decoded)
+        yield out.yield_end()
 
 
 class Split:
