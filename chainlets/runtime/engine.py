@@ -62,7 +62,7 @@ class Surroundings:
 
     Attributes:
         find: the chain and chainlet of these names, or None if this process does not know them.
-        files: the file store of a run.
+        files: the file store of one attempt, from its run's and its call's id.
         scratch: folder for temporary files, on the same file system as the file store.
         mailbox: makes what reads wake-ups, from the worker's name and who is to be told.
         sockets: opens the websocket of an invocation, for the length of a block.
@@ -78,7 +78,7 @@ class Surroundings:
 
     store: RunStore
     find: Callable[[str, str], tuple[Chain, ChainletDescriptor] | None]
-    files: Callable[[UUID], FileStore]
+    files: Callable[[UUID, UUID], FileStore]
     scratch: Path
     data_dir: Path
     mailbox: Callable[[str, Callable[[Collection[UUID]], None]], Mailbox]

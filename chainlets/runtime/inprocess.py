@@ -61,7 +61,7 @@ class StrictRuntime:
             surroundings=Surroundings(
                 store=self._store,
                 find=self._find,
-                files=lambda _: self._files,
+                files=lambda _run, _call: self._files,
                 scratch=temporary_folder(),
                 data_dir=self._data_dir,
                 mailbox=self._mailbox,

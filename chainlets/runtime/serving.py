@@ -60,7 +60,7 @@ class Workshop:
     early: EarlyCalls
     watchdog: Watchdog
     threads: ThreadPoolExecutor
-    files: Callable[[UUID], FileStore]
+    files: Callable[[UUID, UUID], FileStore]
     scratch: Path
     sockets: Callable[[UUID], AbstractAsyncContextManager[WebSocketProtocol]]
     worker: Callable[[], WorkerIdentity]
@@ -203,7 +203,7 @@ class Serving:
         self.execution = Execution(
             claim=claim,
             committer=workshop.committer,
-            files=workshop.files(claim.run_id),
+            files=workshop.files(claim.run_id, claim.fence.invocation_id),
             scratch=workshop.scratch,
             worker=workshop.worker().name,
             on_wait=self._waits,

@@ -9,11 +9,11 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from django.conf import settings
 
@@ -110,14 +110,14 @@ class Incoming:
         self._media_type = container.media_type
 
 
-def take(path: Path, *, media_type: str, maker: str | None = None) -> Stored:
+def take(path: Path, *, media_type: str, name_by: Callable[[str], UUID] = lambda _sha256: uuid4()) -> Stored:
     """Move a finished file of this machine into the store; `path` is gone afterwards.
 
     Args:
         path: the bytes.
         media_type: as its maker says.
-        maker: who made it. The same maker's same bytes have the same id, however often they come: a
-            call that is tried again after its worker died makes the same files as before.
+        name_by: gives the id, from the sha256 of the bytes. Bytes that lie under it already stay as they are:
+            they are the same.
     """
     digest = hashlib.sha256()
     size = 0
@@ -126,24 +126,16 @@ def take(path: Path, *, media_type: str, maker: str | None = None) -> Stored:
             digest.update(block)
             size += len(block)
         os.fsync(source.fileno())
-    sha256 = digest.hexdigest()
-    file_id = uuid4() if maker is None else uuid5(NAMESPACE_OID, f"{maker} {media_type} {sha256}")
-    stored = Stored(id=file_id, size=size, sha256=sha256, media_type=media_type)
-    if content_path(file_id).is_file():
-        path.unlink()
-        return stored
-    draft = _incoming() / str(uuid4())
+    file_id = name_by(digest.hexdigest())
+    draft = _incoming() / str(uuid4())  # two attempts may bring the same file at once
     with _disk_errors():
-        draft.mkdir(parents=True, mode=0o700)
-        shutil.move(path, draft / "content")
-        try:
-            _move_folder(draft, _folder(file_id))
-        except OSError:
-            # Another attempt at the same call has put the same bytes there since we looked.
-            if not content_path(file_id).is_file():
-                raise
-            shutil.rmtree(draft, ignore_errors=True)
-    return stored
+        if _is_here(file_id):
+            path.unlink()
+        else:
+            draft.mkdir(parents=True, mode=0o700)
+            shutil.move(path, draft / "content")
+            _move_in(draft, file_id)
+    return Stored(id=file_id, size=size, sha256=digest.hexdigest(), media_type=media_type)
 
 
 def put(data: bytes, *, media_type: str) -> Stored:
@@ -200,6 +192,27 @@ def _folder(file_id: UUID) -> Path:
 
 def _incoming() -> Path:
     return Path(settings.FILES_DIR) / "incoming"
+
+
+def _is_here(file_id: UUID) -> bool:
+    """Whether the bytes lie in their place, which only complete ones do.
+
+    They count as new again, so that nobody clears them before their row is there.
+    """
+    try:
+        os.utime(_folder(file_id))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _move_in(draft: Path, file_id: UUID) -> None:
+    try:
+        _move_folder(draft, _folder(file_id))
+    except OSError:
+        if not _is_here(file_id):
+            raise
+        shutil.rmtree(draft, ignore_errors=True)  # another attempt was first, with the same bytes
 
 
 def _move_folder(draft: Path, target: Path) -> None:

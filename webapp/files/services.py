@@ -1,13 +1,13 @@
 """Files come in, are found and are removed here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 import chainlets
@@ -46,7 +46,7 @@ def store_local(
     name: str,
     media_type: str,
     keep: bool,
-    maker: str | None = None,
+    name_by: Callable[[str], UUID] | None = None,
 ) -> File:
     """Move a file that a run made into the store.
 
@@ -57,10 +57,19 @@ def store_local(
         name: for people.
         media_type: as its maker says; uploads are sniffed, our own chains are believed.
         keep: a result for the user, else scratch that goes when the run is done with it.
-        maker: the call that made it, whose same bytes are the same file whenever they come again.
+        name_by: gives the id, from the sha256 of the bytes. Storing the same again is harmless then, also
+            after an attempt that died between disk and row. By default the id is new.
     """
-    stored = local.take(path, media_type=media_type, maker=maker)
-    return _record(stored, owner_id=owner_id, run_id=run_id, name=name, keep=keep)
+    if name_by is None:
+        stored = local.take(path, media_type=media_type)
+        return _record(stored, owner_id=owner_id, run_id=run_id, name=name, keep=keep)
+    stored = local.take(path, media_type=media_type, name_by=name_by)
+    # If the row cannot be written the bytes stay: an attempt that was here before may need them, and
+    # bytes without a row are cleared in time.
+    file, _ = File.objects.get_or_create(
+        id=stored.id, defaults=_columns(stored, owner_id=owner_id, run_id=run_id, name=name, keep=keep)
+    )
+    return file
 
 
 def put_value(data: bytes, *, name: str, media_type: str) -> chainlets.File:
@@ -154,25 +163,26 @@ def file_ids_in(value: Any) -> set[UUID]:
 
 
 def _record(stored: local.Stored, *, owner_id: int, run_id: UUID | None, name: str, keep: bool) -> File:
-    if (known := File.objects.filter(id=stored.id).first()) is not None:
-        return known  # an earlier attempt at the same call made it
+    columns = _columns(stored, owner_id=owner_id, run_id=run_id, name=name, keep=keep)
     try:
-        return File.objects.create(
-            id=stored.id,
-            owner_id=owner_id,
-            run_id=run_id,
-            name=clean_name(name),
-            size=stored.size,
-            media_type=stored.media_type,
-            sha256=stored.sha256,
-            keep=keep,
-        )
-    except IntegrityError:
-        # Another attempt has recorded the same bytes since we looked. They are its, and right.
-        return File.objects.get(id=stored.id)
+        return File.objects.create(id=stored.id, **columns)
     except BaseException:
         local.remove(stored.id)
         raise
+
+
+def _columns(
+    stored: local.Stored, *, owner_id: int, run_id: UUID | None, name: str, keep: bool
+) -> dict[str, Any]:
+    return {
+        "owner_id": owner_id,
+        "run_id": run_id,
+        "name": clean_name(name),
+        "size": stored.size,
+        "media_type": stored.media_type,
+        "sha256": stored.sha256,
+        "keep": keep,
+    }
 
 
 def _delete(files: QuerySet[File]) -> None:

@@ -1,8 +1,10 @@
-"""The file store as the code of one run sees it."""
+"""The file store as the code of one call sees it."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import UUID
+from threading import Lock
+from uuid import UUID, uuid5
 
 from django.db import connection
 
@@ -16,10 +18,17 @@ _threads = ThreadPoolExecutor(2, thread_name_prefix="run-files")
 
 
 class RunFiles:
-    """Finds a run's files and takes those that its chainlets make."""
+    """Finds a run's files and takes those that one attempt of a call makes.
 
-    def __init__(self, run_id: UUID) -> None:
+    A file's id follows from the call and from what the file is, so an attempt that makes again what an earlier one
+    made gets the same handle: what it streams or returns is the same, and nothing lies in the store twice.
+    """
+
+    def __init__(self, run_id: UUID, call_id: UUID) -> None:
         self._run_id = run_id
+        self._call_id = call_id
+        self._lock = Lock()
+        self._made: Counter[str] = Counter()  # how many of the same there are, by what they are
 
     def path(self, file_id: str) -> Path:
         """Where the bytes lie.
@@ -33,23 +42,21 @@ class RunFiles:
             raise FileNotFoundError(f"The bytes of the file {file_id[:60]!r} are gone.") from error
 
     def add(self, path: Path, *, name: str, media_type: str, keep: bool) -> chainlets.File:
-        """Move a file into the store, as the run's own."""
-        call = chainlets.info()
-        maker = f"{call.invocation_id} {name}" if call is not None else None
-        return _threads.submit(self._add, path, name, media_type, keep, maker).result()
+        """Move a file into the store, as the run's own. What is there already is not put in again."""
+        return _threads.submit(self._add, path, name, media_type, keep).result()
 
     def put_bytes(self, data: bytes, *, name: str, media_type: str) -> chainlets.File:
         """Put a value into the store; its file is recorded with the row that names it."""
         return put_value(data, name=name, media_type=media_type)
 
-    def _add(
-        self,
-        path: Path,
-        name: str,
-        media_type: str,
-        keep: bool,  # noqa: FBT001 (from `add` only)
-        maker: str | None,
-    ) -> chainlets.File:
+    def _add(self, path: Path, name: str, media_type: str, keep: bool) -> chainlets.File:  # noqa: FBT001 (from `add` only)
+        def name_by(sha256: str) -> UUID:
+            # Files that are the same in all of this may change places, as on threads they do; no others.
+            what = f"{sha256} {name!r} {media_type!r} {keep}"
+            with self._lock:
+                self._made[what] += 1
+                return uuid5(self._call_id, f"file {self._made[what]} {what}")
+
         try:
             owner_id = Run.objects.values_list("owner_id", flat=True).get(id=self._run_id)
             stored = store_local(
@@ -59,7 +66,7 @@ class RunFiles:
                 name=name,
                 media_type=media_type,
                 keep=keep,
-                maker=maker,
+                name_by=name_by,
             )
             return as_handle(stored)
         finally:

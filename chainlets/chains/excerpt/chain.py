@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 import chainlets as chains
 from chainlets.chains.transcribe.decode import decode_file
-from chainlets.chains.transcribe.join import clock
+from chainlets.chains.transcribe.wording import clock
 
 _RATE = 44_100  # samples a second: for ears, unlike what the model hears
 _LONGEST = 600.0  # seconds

@@ -19,8 +19,8 @@ from chainlets.chains.transcribe.planning import Planner
 from chainlets.chains.transcribe.sound import parts_for
 from chainlets.chains.transcribe.split import Rules
 from chainlets.chains.transcribe.types import (
+    DECODING,
     SAMPLE_RATE,
-    SOUND,
     Decoded,
     Frames,
     Part,
@@ -165,7 +165,7 @@ class Transcribe(chains.ChainletBase):
         ahead: asyncio.Queue[tuple[Part, asyncio.Task[Frames]] | None] = asyncio.Queue(_AHEAD)
 
         async def read() -> Decoded:
-            sound = streaming.stream_reader(SOUND, self._decode.run_remote(audio, start, end))
+            sound = streaming.stream_reader(DECODING, self._decode.run_remote(audio, start, end))
             before: Part | None = None
             try:
                 async for part in sound.read_items():

@@ -1,41 +1,34 @@
 """Turns an uploaded file into plain samples, at arm's length: `decode_child` does it in its own process.
 
-The parent believes nothing the child says beyond its shape, and kills it when it takes too long,
-falls silent, or its result is no longer wanted.
+The samples are handed on in parts while the rest is still being decoded, so that who waits for text
+waits for the first seconds of a recording and not for its end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
-import selectors
-import signal
-import subprocess
-import sys
+import stat
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import chainlets as chains
 from chainlets import streaming
-from chainlets.chains.transcribe.join import clock
+from chainlets.chains.transcribe.decode_process import run_child
 from chainlets.chains.transcribe.sniff import SNIFF_BYTES, sniff
 from chainlets.chains.transcribe.split import FRAME
-from chainlets.chains.transcribe.types import SAMPLE_RATE, SOUND, Decoded, Part
+from chainlets.chains.transcribe.types import DECODING, SAMPLE_RATE, Decoded, Part
+from chainlets.chains.transcribe.wording import Damage, clock, warnings_about
 
-_CHILD = Path(__file__).with_name("decode_child.py")
-_MAX_LINE = 65_536  # bytes; the child's lines are short, so more is not the child we know
 _UNKNOWN_SIZE = 0x7FFF_0000  # written, from here up, by recorders that stream and cannot know it yet
-_TELL_EVERY = 0.5  # seconds
-# The first parts are short, so that text appears at once; each is whole frames, by position alone, so
-# that whoever decodes the file again makes the same parts.
-PART_SAMPLES = [seconds * SAMPLE_RATE // FRAME * FRAME for seconds in (10, 20, 30, 60, 120, 240)]
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR")
+_PART_SECONDS = (10, 20, 30, 60, 120, 240)
+_PART_SAMPLES = [seconds * SAMPLE_RATE // FRAME * FRAME for seconds in _PART_SECONDS]
+"""How long the parts are, by their number, in whole frames; all that follow are like the last. Nothing
+else has a say in it, so that a decoding that is done again gives the same parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,86 +63,123 @@ class Sound:
 
 
 class Decode(chains.ChainletBase):
-    """Decodes any audio to 16 kHz mono samples and draws its outline."""
+    """Decodes any audio to 16 kHz mono samples and draws its outline, in a structured stream of `DECODING`."""
 
     remote_config = chains.RemoteConfig(
-        compute=chains.Compute(cpu_count=1, memory="512Mi", predict_concurrency=4)
+        compute=chains.Compute(cpu_count=1, memory="512Mi", predict_concurrency=4),
+        # What comes before an excerpt is decoded too, and nothing is heard of it. A decoder that hangs is noticed here.
+        options=chains.ChainletOptions(streaming_read_timeout=int(Limits.wall)),
     )
 
     async def run_remote(
         self, audio: chains.File, start: float | None = None, end: float | None = None
     ) -> AsyncIterator[bytes]:
-        """Decode a file, or the excerpt between two times in seconds; a stream of `SOUND`.
+        """Decode a file, or an excerpt of it.
 
-        Positions in it count from the start of the excerpt.
+        Args:
+            audio: any common audio or video file.
+            start: where the excerpt begins, in seconds; where the recording does by default.
+            end: where it ends; where the recording does by default. Nothing after it is decoded.
+
+        Yields:
+            A `Part` as soon as it is decoded, and `Decoded` at the end.
         """
-        span = _checked_span(start, end)
-        ready: asyncio.Queue[Part | None] = asyncio.Queue()
-        loop, given_up = asyncio.get_running_loop(), threading.Event()
+        span = _excerpt(start, end)
+        out = streaming.stream_writer(DECODING)
+        parts: asyncio.Queue[Part | None] = asyncio.Queue()
+        loop, unwanted = asyncio.get_running_loop(), threading.Event()
 
-        def on_part(path: Path, first: int, samples: int) -> None:
-            pcm = chains.File.from_path(path, name=path.name, media_type="application/octet-stream")
-            loop.call_soon_threadsafe(ready.put_nowait, Part(pcm=pcm, first=first, samples=samples))
+        def on_part(part: Part) -> None:
+            loop.call_soon_threadsafe(parts.put_nowait, part)
 
-        decoding = asyncio.create_task(chains.offload(self._decode, audio, span, on_part, given_up))
-        decoding.add_done_callback(lambda _: ready.put_nowait(None))
-        out = streaming.stream_writer(SOUND)
+        decoding = asyncio.ensure_future(chains.offload(self._decode, audio, span, on_part, unwanted))
+        decoding.add_done_callback(lambda _: parts.put_nowait(None))
         try:
-            while (part := await ready.get()) is not None:
+            while (part := await parts.get()) is not None:
                 yield out.yield_item(part)
             yield out.yield_footer(await decoding)
+            yield out.yield_end()
         finally:
-            given_up.set()
+            unwanted.set()
+            await asyncio.wait([decoding])  # until then the child writes into the folder of this call
+            if not decoding.cancelled():
+                decoding.exception()  # seen above, or of no interest to anybody
 
     def _decode(
         self,
         audio: chains.File,
-        span: tuple[float, float] | None,
-        on_part: Callable[[Path, int, int], None],
-        given_up: threading.Event,
+        span: tuple[float, float | None],
+        on_part: Callable[[Part], None],
+        unwanted: threading.Event,
     ) -> Decoded:
         folder = chains.scratch_dir()
         peaks = folder / "peaks.json"
-        last_said = 0.0
+        _, end = span
+
+        def on_file(pcm: Path, first: int, samples: int) -> None:
+            file = chains.File.from_path(pcm, media_type="application/octet-stream")
+            on_part(Part(pcm=file, first=first, samples=samples))
 
         def on_progress(done: float, declared: float | None) -> None:
-            nonlocal last_said
-            if time.monotonic() - last_said > _TELL_EVERY:
-                last_said = time.monotonic()
-                chains.progress(done, max(done, declared or 0.0), "Decoding")
+            total = declared or 0.0 if end is None else min(end, declared or end)
+            chains.progress(done, max(done, total), "Decoding")
 
-        sound = decode_file(
+        sound = _decode(
             audio.path(),
-            pcm=folder / "audio.pcm",
+            to={"folder": str(folder), "lengths": _PART_SAMPLES},
             peaks=peaks,
             span=span,
-            part_samples=PART_SAMPLES,
-            on_part=on_part,
+            on_part=_PartsOf(folder, on_file).take,
             on_progress=on_progress,
-            cancelled=lambda: given_up.is_set() or chains.cancelled(),
+            cancelled=lambda: unwanted.is_set() or chains.cancelled(),
         )
-        if span and not sound.samples:
-            msg = (
-                f"The recording ends at {clock(sound.heard / SAMPLE_RATE)}. "
-                "Choose an excerpt that begins before that."
-            )
+        length = sound.heard / SAMPLE_RATE
+        if not sound.samples:
+            msg = f"The recording ends at {clock(length)}. Choose a start before that."
             raise chains.InputRejected(msg)
+        warnings = sound.warnings
+        if end is not None and length < end - 1.0:
+            warnings = [*warnings, f"The recording ends at {clock(length)}, so the excerpt ends there too."]
         return Decoded(
-            peaks=chains.File.from_path(peaks, name="peaks.json", media_type="application/json", keep=True),
-            peaks_per_second=sound.peaks_per_second,
             samples=sound.samples,
-            warnings=sound.warnings,
+            peaks=chains.File.from_path(peaks, media_type="application/json", keep=True),
+            peaks_per_second=sound.peaks_per_second,
+            warnings=warnings,
         )
 
 
-def _checked_span(start: float | None, end: float | None) -> tuple[float, float] | None:
-    if start is None and end is None:
-        return None
-    first, last = start or 0.0, math.inf if end is None else end
-    if math.isnan(first) or math.isnan(last) or first < 0 or last <= first:
-        msg = "An excerpt goes from one time in seconds to a later one. Give its start and its end, such as 60 and 90."
-        raise chains.InputRejected(msg)
-    return first, min(last, Limits.from_environment().audio)
+def _excerpt(start: float | None, end: float | None) -> tuple[float, float | None]:
+    """Where an excerpt begins and ends; refused if that makes no sense whatever the recording."""
+    first = 0.0 if start is None else start
+    if not math.isfinite(first) or not (end is None or math.isfinite(end)):
+        msg = "Give the start and the end of the excerpt in seconds."
+    elif first < 0:
+        msg = "The excerpt cannot begin before the recording does. Give a start of 0 or more."
+    elif end is not None and round(end * SAMPLE_RATE) <= round(first * SAMPLE_RATE):
+        msg = "The excerpt must end after it begins. Give an end that is later than the start."
+    else:
+        return first, end
+    raise chains.InputRejected(msg)
+
+
+class _PartsOf:
+    """Takes the files of parts as the child completes them; it says which, but not where they lie."""
+
+    def __init__(self, folder: Path, on_file: Callable[[Path, int, int], None]) -> None:
+        self._folder = folder
+        self._on_file = on_file
+        self._number = self._first = 0
+
+    def take(self, samples: int) -> None:
+        """The next part is complete and has so many samples."""
+        path = self._folder / f"part-{self._number}.pcm"
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size != samples * 2 or samples <= 0:
+            msg = "The decoder did not write what it said."
+            raise chains.ChainsRuntimeError(msg)
+        self._on_file(path, self._first, samples)
+        self._number += 1
+        self._first += samples
 
 
 def decode_file(
@@ -160,8 +190,6 @@ def decode_file(
     rate: int = SAMPLE_RATE,
     limits: Limits | None = None,
     span: tuple[float, float] | None = None,
-    part_samples: Sequence[int] = (),
-    on_part: Callable[[Path, int, int], None] = lambda _path, _first, _samples: None,
     on_progress: Callable[[float, float | None], None] = lambda _done, _declared: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sound:
@@ -174,9 +202,6 @@ def decode_file(
         rate: samples a second to make.
         limits: by default those of the environment.
         span: seconds from and to; only these samples are kept, and nothing after them is decoded.
-        part_samples: lengths of parts to cut the samples into, each a file of its own beside `pcm`; the
-            last goes for all that follow. By default all go into `pcm`.
-        on_part: called with a part's file, its first sample and how many it has, as soon as it is full.
         on_progress: called with seconds decoded and seconds declared, a few times a second.
         cancelled: asked a few times a second; when true, the child is killed.
 
@@ -184,35 +209,75 @@ def decode_file(
         InputRejected: the file is empty, not audio, damaged, too long or asks for too much.
         ChainsRuntimeError: the disk is full, or the result is no longer wanted.
     """
+    return _decode(
+        path,
+        to={"pcm": str(pcm)},
+        peaks=peaks,
+        rate=rate,
+        limits=limits,
+        span=span or (0.0, None),
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
+
+
+def _decode(
+    path: Path,
+    *,
+    to: dict[str, Any],
+    peaks: Path,
+    span: tuple[float, float | None],
+    on_progress: Callable[[float, float | None], None],
+    cancelled: Callable[[], bool],
+    on_part: Callable[[int], None] = lambda _samples: None,
+    rate: int = SAMPLE_RATE,
+    limits: Limits | None = None,
+) -> Sound:
+    """Decode a file to whatever `to` says, with an outline, by the child."""
     limits = limits or Limits.from_environment()
     with path.open("rb") as file:
         first_bytes = file.read(SNIFF_BYTES)
+    most = int(limits.audio * rate)
+    start, end = span
     job = {
         "path": str(path.resolve()),
         "format": _container_format(first_bytes),
-        "pcm": str(pcm),
+        "to": to,
         "peaks": str(peaks),
-        "part_samples": list(part_samples),
         "rate": rate,
-        "max_samples": int(limits.audio * rate),
+        "max_samples": most,
         "too_long": f"The recording is longer than {clock(limits.audio)}, the most that is taken. Cut it into parts.",
         "cpu_seconds": int(limits.wall) + 5,  # should this process not live to keep the time
         "declared": wav_seconds(first_bytes),
-        "span": [round(edge * rate) for edge in span] if span else None,
+        "span": [min(round(start * rate), most), most if end is None else min(round(end * rate), most)],
     }
-    errors = pcm.with_name("decode.stderr")
-    with errors.open("wb") as stderr, _child(job, stderr) as child:
-        try:
-            last = _listen(
-                child,
-                limits=limits,
-                on_part=_counting(pcm, on_part),
-                on_progress=on_progress,
-                cancelled=cancelled,
-            )
-        finally:
-            child.kill()  # no harm where it has ended; the `with` waits for it
-    return _verdict(last, errors=errors, exit_code=child.returncode, rate=rate)
+
+    def on_line(line: dict[str, Any]) -> None:
+        if "at" in line:
+            on_progress(float(line["at"]), line["of"])
+        if "part" in line:
+            on_part(int(line["part"]))
+
+    done = run_child(
+        job,
+        errors=peaks.with_name("decode.stderr"),
+        wall=limits.wall,
+        silence=limits.silence,
+        on_line=on_line,
+        cancelled=cancelled,
+    )
+    return Sound(
+        samples=int(done["samples"]),
+        heard=int(done["heard"]),
+        declared=done["declared"],
+        peaks_per_second=float(done["per_second"]),
+        warnings=warnings_about(
+            seconds=done["heard"] / rate,
+            declared=done["declared"],
+            tolerance=done["tolerance"],
+            damage=Damage(**done["damage"]),
+        ),
+    )
 
 
 def _container_format(first_bytes: bytes) -> str:
@@ -247,111 +312,3 @@ def wav_seconds(first_bytes: bytes) -> float | None:
             return size / bytes_a_second if known else None
         position += 8 + size + size % 2
     return None
-
-
-def _child(job: dict[str, Any], stderr: Any) -> subprocess.Popen[bytes]:
-    # -P keeps this folder, with its `types.py`, off the child's import path. Its environment holds
-    # none of our settings, so there is no secret in it to steal.
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return subprocess.Popen(
-        [sys.executable, "-P", str(_CHILD), json.dumps(job)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env=environment | {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-        close_fds=True,
-    )
-
-
-def _listen(
-    child: subprocess.Popen[bytes],
-    *,
-    limits: Limits,
-    on_part: Callable[[int, int], None],
-    on_progress: Callable[[float, float | None], None],
-    cancelled: Callable[[], bool],
-) -> dict[str, Any]:
-    """Follow the child until its last line."""
-    last: dict[str, Any] = {}
-    started = heard = time.monotonic()
-    for line in _lines(child):
-        now = time.monotonic()
-        if line is not None:
-            heard, last = now, line
-            if "at" in line:
-                on_progress(float(line["at"]), line["of"])
-            if "part" in line:
-                on_part(int(line["part"]), int(line["samples"]))
-        if cancelled():
-            msg = "The decoding was stopped because its result is no longer wanted."
-            raise chains.ChainsRuntimeError(msg)
-        if now - started > limits.wall or now - heard > limits.silence:
-            msg = "Decoding this file took far longer than a recording should, so it was stopped. It may be damaged."
-            raise chains.InputRejected(msg)
-    return last
-
-
-def _counting(pcm: Path, on_part: Callable[[Path, int, int], None]) -> Callable[[int, int], None]:
-    first = 0
-
-    def told(number: int, samples: int) -> None:
-        nonlocal first
-        on_part(pcm.with_name(f"{pcm.name}.{number}"), first, samples)
-        first += samples
-
-    return told
-
-
-def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
-    """The child's lines as they come, and None whenever a fifth of a second passed without one."""
-    assert child.stdout is not None  # it was opened as a pipe
-    pending = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while True:
-            if not selector.select(timeout=0.2):
-                yield None
-                continue
-            block = os.read(child.stdout.fileno(), _MAX_LINE)
-            if not block or len(pending) > _MAX_LINE:
-                return
-            *lines, pending = (pending + block).split(b"\n")
-            for line in lines:
-                yield json.loads(line)
-
-
-def _verdict(last: dict[str, Any], *, errors: Path, exit_code: int, rate: int) -> Sound:
-    if "rejected" in last:
-        raise chains.InputRejected(str(last["rejected"]))
-    if "no_room" in last:
-        msg = "There is no room left on the disk for the decoded audio. Free some, then resume the run."
-        raise chains.ChainsRuntimeError(msg)
-    if "done" not in last:
-        tail = errors.read_bytes()[-2000:].decode(errors="replace").strip()
-        cause = RuntimeError(f"the decoder ended with {exit_code}: {tail}")
-        if exit_code < 0 and exit_code != -signal.SIGKILL:
-            msg = "This file could not be decoded: the decoder broke down over it. It is probably damaged."
-            raise chains.InputRejected(msg) from cause
-        msg = "The decoder did not finish, for a reason that has nothing to do with the file."
-        raise chains.ChainsRuntimeError(msg) from cause
-    done = last["done"]
-    return Sound(
-        samples=int(done["samples"]),
-        heard=int(done["heard"]),
-        declared=done["declared"],
-        peaks_per_second=float(done["per_second"]),
-        warnings=_warnings(done, rate=rate),
-    )
-
-
-def _warnings(done: dict[str, Any], *, rate: int) -> list[str]:
-    found = []
-    seconds, declared = done["heard"] / rate, done["declared"]
-    if declared is not None and declared - seconds > max(1.0, declared * done["tolerance"]):
-        found.append(
-            f"The file says it is {clock(declared)} long, but only {clock(seconds)} could be decoded."
-        )
-    elif done["damaged"]:
-        places = "1 damaged place was" if done["damaged"] == 1 else f"{done['damaged']} damaged places were"
-        found.append(f"{places} left out while decoding, so the times after it may be slightly early.")
-    return found

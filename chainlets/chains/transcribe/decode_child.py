@@ -4,7 +4,7 @@ Run as a script by `decode.py` with one JSON argument; never imported by the app
 nothing but the standard library, PyAV and numpy. Lines of JSON on stdout say how far it is; the
 last one is `{"done": {…}}`, `{"rejected": "…"}` or `{"no_room": true}`.
 
-Memory does not grow with the length of the audio: samples go to a file as they are decoded.
+Memory does not grow with the length of the audio: samples go to files as they are decoded.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -35,6 +36,12 @@ UNREADABLE = "This file cannot be read as audio. It may be damaged, or cut off b
 TELL_EVERY = 0.2  # seconds
 STUCK_AFTER = 32  # read errors in a row without one packet between them
 
+MOST_SILENCE = 60.0  # seconds put in place of what is missing at one damaged place
+MOST_MISSING = 600.0  # seconds; a clock that leaps further, without an error, counts from somewhere else
+LEAST_MISSING = 0.1  # seconds; clocks are rounded, and some tick in milliseconds
+ONE_PLACE = 5.0  # seconds; damage that is closer than this to damage before it is the same place
+NAMED_PLACES = 10
+
 FORMATS = "wav,w64,aiff,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,aac,amr,asf,caf"
 CODECS = frozenset(
     """
@@ -48,6 +55,11 @@ CODECS = frozenset(
 # How far the declared length may be off, as a share. Some formats only guess it from the bit rate:
 # None means do not compare.
 TOLERANCE = {"mp3": 0.1, "aac": None, "amr": None}
+# Formats of bare frames: FFmpeg makes their clock by counting frames, so bytes that hold none are no time to it.
+COUNTED = {"mp3", "aac", "amr"}
+# Formats whose readers leave out what is damaged without a word, and whose own clock goes on.
+LEAPING = {"ogg", "flac", "matroska"}
+NO_SOUND = (b"ID3", b"TAG", b"APETAGEX")  # what joined files have between them
 
 
 class Rejected(Exception):
@@ -91,56 +103,62 @@ class Peaks:
         return {"per_second": self.per_second, "peaks": [height * 100 // 32_768 for height in heights]}
 
 
-class Out:
-    """Where samples go: one file, or one after the other, each told of as soon as it is full."""
+class OneFile:
+    """All samples in one file."""
 
-    def __init__(self, path: str, part_samples: list[int]) -> None:
-        self._path = path
-        self._lengths = part_samples  # the last holds for all that follow; empty for one file
-        self._part = self._filled = 0
-        self._file = self._opened()
+    def __init__(self, path: str) -> None:
+        self._out = Path(path).open("wb")  # noqa: SIM115 (closed by `close`)
 
     def write(self, samples: np.ndarray) -> None:
-        """Append 16-bit samples."""
-        while len(samples):
-            room = self._length() - self._filled if self._lengths else len(samples)
-            fits, samples = samples[:room], samples[room:]
-            self._file.write(fits.tobytes())
-            self._filled += len(fits)
-            if self._lengths and self._filled == self._length():
-                self._end_part()
-                self._file = self._opened()
+        """Append samples."""
+        self._out.write(samples.tobytes())
 
     def close(self) -> None:
-        """Nothing more comes."""
-        if self._lengths and self._filled:
-            self._end_part()
-        else:
-            self._file.close()
+        """No more will come."""
+        self._out.close()
 
-    def _end_part(self) -> None:
-        self._file.close()
-        say({"part": self._part, "samples": self._filled})
-        self._part += 1
-        self._filled = 0
 
-    def _length(self) -> int:
-        return self._lengths[min(self._part, len(self._lengths) - 1)]
+class Parts:
+    """Samples in files that follow each other, each told to the parent once it is complete."""
 
-    def _opened(self) -> BinaryIO:
-        return Path(f"{self._path}.{self._part}" if self._lengths else self._path).open("wb")
+    def __init__(self, folder: str, lengths: list[int]) -> None:
+        self._folder = Path(folder)
+        self._lengths = lengths  # in samples; the last one is that of all parts that follow
+        self._number = self._filled = 0
+        self._out: BinaryIO | None = None
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append samples, to as many parts as it takes."""
+        while len(samples):
+            length = self._lengths[min(self._number, len(self._lengths) - 1)]
+            part, samples = samples[: length - self._filled], samples[length - self._filled :]
+            if self._out is None:
+                self._out = (self._folder / f"part-{self._number}.pcm").open("wb")
+            self._out.write(part.tobytes())
+            self._filled += len(part)
+            if self._filled == length:
+                self.close()
+
+    def close(self) -> None:
+        """The part under way is complete."""
+        if self._out is not None:
+            self._out.close()
+            say({"part": self._filled})
+            self._out = None
+            self._number += 1
+            self._filled = 0
 
 
 class Sink:
-    """The samples that are wanted, with the cap on their number."""
+    """Where samples go, with the cap on their number and the part of them that is wanted."""
 
-    def __init__(self, out: Out, job: dict[str, Any]) -> None:
+    def __init__(self, out: OneFile | Parts, job: dict[str, Any]) -> None:
         self._out = out
         self._max_samples: int = job["max_samples"]
         self._too_long: str = job["too_long"]
         self._first: int
         self._last: int
-        self._first, self._last = job["span"] or (0, self._max_samples)
+        self._first, self._last = job["span"]
         self.heard = 0  # samples decoded, wanted or not
         self.samples = 0  # samples written
         self.peaks = Peaks(job["rate"])
@@ -149,6 +167,11 @@ class Sink:
     def full(self) -> bool:
         """Whether all that was asked for is there."""
         return self._last < self._max_samples and self.heard >= self._last
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the next sample is one that was asked for."""
+        return self._first <= self.heard < self._last
 
     def add(self, samples: np.ndarray) -> None:
         """Append 16-bit samples, unless that would pass the cap."""
@@ -166,11 +189,10 @@ def main(job: dict[str, Any]) -> None:
     """Decode as the parent asks.
 
     Args:
-        job: `path` and `format` of the source; `pcm` and `peaks`, where the results go;
-            `part_samples`, the lengths of parts to cut it into, if any, which then are `pcm`.0, .1 …;
-            `rate`, samples a second to make; `max_samples` and the sentence `too_long` for more;
-            `span`, the samples wanted, or None for all; `declared`, seconds by the header where
-            FFmpeg would not say; `cpu_seconds`.
+        job: `path` and `format` of the source; `to`, what `OneFile` or `Parts` is made of, and
+            `peaks`, where the results go; `rate`, samples a second to make; `max_samples` and the
+            sentence `too_long` for more; `span`, the samples wanted; `declared`, seconds by the
+            header where FFmpeg would not say; `cpu_seconds`.
     """
     die_with_parent()
     leave_the_network()
@@ -178,10 +200,12 @@ def main(job: dict[str, Any]) -> None:
 
     limit_resources(max_samples=job["max_samples"], cpu_seconds=job["cpu_seconds"])
     try:
-        with contextlib.closing(Out(job["pcm"], job["part_samples"])) as out:
-            sink = Sink(out, job)
-            with open_safely(job["path"], job["format"]) as container:
-                facts = decode(container, sink, rate=job["rate"], declared=job["declared"])
+        to = job["to"]
+        out = OneFile(to["pcm"]) if "pcm" in to else Parts(to["folder"], to["lengths"])
+        sink = Sink(out, job)
+        with open_safely(job["path"], job["format"]) as container:
+            facts = decode(container, sink, rate=job["rate"], declared=job["declared"])
+        out.close()
         Path(job["peaks"]).write_text(json.dumps(sink.peaks.as_json()))
     except Rejected as reason:
         say({"rejected": str(reason)})
@@ -228,32 +252,161 @@ def decode(
     """Decode the first audio stream into the sink; what was odd about it comes back."""
     stream = first_audio(container)
     declared = declared or declared_seconds(container, stream)
-    resampler = Resampler(rate)
-    damaged, in_damage, last_said = 0, False, 0.0
+    resampler, damage, last_said = Resampler(rate), Damage(container.format.name, stream), 0.0
+
+    def add(ready: Iterator[np.ndarray]) -> None:
+        for samples in ready:
+            sink.add(samples)
+
     for packet in packets(container, stream):
         frames = frames_of(packet)
+        if frames is None:
+            damage.meet(packet)
         for frame in frames or ():
             check_sound(frame.sample_rate, frame.layout.nb_channels)
-            for samples in resampler.take(frame):
-                sink.add(samples)
+            place = damage.before(frame)
+            if place is not None:
+                add(resampler.rest())
+                damage.note(place, sink.heard / rate, named=sink.wanted)
+                add(silence(place.filled, rate))
+            add(resampler.take(frame))
         if sink.full:
             break
-        damaged += frames is None and not in_damage  # a run of bad packets is one damaged place
-        in_damage = frames is None
+        if packet is not None and frames:
+            damage.learn(packet)
         if (now := time.monotonic()) - last_said > TELL_EVERY:
             last_said = now
             say({"at": sink.heard / rate, "of": declared})
-    for samples in resampler.rest():
-        sink.add(samples)
+    else:
+        add(resampler.rest())
+        if (place := damage.at_end()) is not None:
+            damage.note(place, sink.heard / rate, named=sink.wanted)
     if sink.heard == 0:
         msg = "No sound could be decoded from this file. It may be damaged or cut off."
         raise Rejected(msg)
     tolerance = TOLERANCE.get(container.format.name, 0.02)
     return {
-        "declared": declared if tolerance is not None else None,
+        "declared": declared if tolerance is not None and not sink.full else None,
         "tolerance": tolerance,
-        "damaged": damaged,
+        "damage": damage.as_json(),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Sound that is missing, in seconds."""
+
+    missing: float
+    filled: float  # how much silence is put there
+    early: bool  # nothing says whether that is all
+
+
+class Damage:
+    """Finds where sound is missing, and how much by the container's clock.
+
+    Only damaged places are looked at: elsewhere a clock may say what it likes.
+    """
+
+    def __init__(self, container_format: str, stream: av.AudioStream) -> None:
+        self._counted = container_format in COUNTED
+        self._leaping = container_format in LEAPING
+        # By the container's clock: where the last good frame ended.
+        self._end: float | None = None
+        if stream.start_time is not None and stream.time_base is not None:
+            self._end = float(stream.start_time * stream.time_base)
+        self._met = False  # damage since the last good frame
+        self._lost = 0.0  # seconds that the packets in it should have lasted
+        self._swallowed = 0  # bytes in it that no frame can account for
+        self._largest = self._bytes = 0  # of good packets
+        self._seconds = 0.0  # of good frames
+        self._places: list[float] = []
+        self._more = 0
+        self._missing = 0.0
+        self._early = False
+        self._last = -ONE_PLACE  # where the last place ended
+
+    def meet(self, packet: Any) -> None:
+        """A packet that cannot be decoded, or None where none could be read."""
+        if packet is None:
+            self._met = True
+            return
+        if self._counted and packet.size > self._largest > 0:
+            if bytes(packet)[:8].startswith(NO_SOUND):
+                return
+            self._swallowed += packet.size
+        self._met = True
+        self._lost += float((packet.duration or 0) * (packet.time_base or 0))
+
+    def learn(self, packet: Any) -> None:
+        """Remember the size of a good packet."""
+        self._largest = max(self._largest, packet.size)
+        self._bytes += packet.size
+
+    def before(self, frame: av.AudioFrame) -> Place | None:
+        """What is missing between the last good frame and this one, if that was damaged."""
+        start, length = frame.time, frame.samples / frame.sample_rate
+        gap = start - self._end if start is not None and self._end is not None else None
+        leap = self._leaping and self._seconds and gap is not None and LEAST_MISSING < gap < MOST_MISSING
+        place = self._place(gap) if self._met or leap else None
+        self._met, self._lost, self._swallowed = False, 0.0, 0
+        self._seconds += length
+        if start is not None:
+            self._end = start + length
+        elif self._end is not None:
+            self._end += length
+        return place
+
+    def at_end(self) -> Place | None:
+        """What is missing after the last good frame; no clock tells how much."""
+        return Place(missing=self._lost, filled=0.0, early=False) if self._lost else None
+
+    def _place(self, gap: float | None) -> Place | None:
+        if gap is None:
+            return Place(missing=self._lost, filled=0.0, early=True)
+        gap = max(0.0, gap)
+        filled = min(gap, MOST_SILENCE)
+        if self._swallowed and self._seconds:
+            guess = self._swallowed * self._seconds / self._bytes
+            return Place(missing=max(gap, guess), filled=filled, early=True)
+        # A packet may fail and still leave nothing out.
+        return Place(missing=gap, filled=filled, early=filled < gap) if gap else None
+
+    def note(self, place: Place, at: float, *, named: bool) -> None:
+        """Keep a place for what is told at the end.
+
+        Args:
+            place: what is missing.
+            at: where, in seconds.
+            named: it is in what was asked for.
+        """
+        new, self._last = at - self._last >= ONE_PLACE, at + place.filled
+        if not named:
+            return
+        self._missing += place.missing
+        self._early = self._early or place.early
+        if new and len(self._places) < NAMED_PLACES:
+            self._places.append(at)
+        else:
+            self._more += new
+
+    def as_json(self) -> dict[str, Any]:
+        """What the parent makes a sentence of."""
+        return {
+            "places": self._places,
+            "more": self._more,
+            "seconds": self._missing,
+            "early": self._early,
+        }
+
+
+def silence(seconds: float, rate: int) -> Iterator[np.ndarray]:
+    """Samples without sound, in arrays of at most a second."""
+    import numpy as np
+
+    left = round(seconds * rate)
+    while left > 0:
+        yield np.zeros(min(left, rate), dtype=np.int16)
+        left -= rate
 
 
 def first_audio(container: av.container.InputContainer) -> av.AudioStream:
@@ -331,7 +484,7 @@ class Resampler:
         """What the resampler still holds."""
         if self._inner is not None:
             yield from self._out(None)
-            self._inner = None
+            self._inner = self._shape = None
 
     def _out(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
         import av

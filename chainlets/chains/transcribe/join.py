@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from chainlets.chains.transcribe.quality import UNSPACED
 from chainlets.chains.transcribe.sentences import sentences
 from chainlets.chains.transcribe.types import Heard, Segment, Word
+from chainlets.chains.transcribe.wording import clock
 
 
 def joined(heard: Sequence[Heard], *, language: str, word_times: bool) -> list[Segment]:
@@ -65,13 +66,6 @@ def places(segments: Sequence[Segment], *, most: int = 5) -> str:
     if len(starts) > most:
         return f"{', '.join(starts[:most])} and {len(starts) - most} more places"
     return " and ".join(filter(None, [", ".join(starts[:-1]), *starts[-1:]]))
-
-
-def clock(seconds: float) -> str:
-    """A time as people write it: 3661 → "1:01:01", 61 → "1:01"."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def whole_text(segments: Iterable[Segment], *, language: str) -> str:

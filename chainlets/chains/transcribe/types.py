@@ -34,24 +34,27 @@ class Value(BaseModel):
 
 
 class Part(Value):
-    """Some of a file's sound as plain samples."""
+    """A stretch of a recording's sound as plain samples; the next one begins where it ends.
+
+    In an excerpt, positions are counted from where that begins.
+    """
 
     pcm: File
-    first: int  # where in the audio its first sample is
+    first: int  # position of its first sample
     samples: int
 
 
 class Decoded(Value):
-    """What is known of a file's sound once all of it is decoded."""
+    """What is known of a recording, or an excerpt, once it is decoded to its end."""
 
-    samples: int
+    samples: int  # in all parts
     peaks: File  # JSON: {"per_second": number, "peaks": [0..100, …]}, at most 8,000 of them
     peaks_per_second: float
     warnings: list[str]  # sentences for the user
 
 
-SOUND = streaming.stream_types(Part, footer_type=Decoded)
-"""How decoded audio is handed on while decoding goes on."""
+DECODING = streaming.stream_types(Part, footer_type=Decoded, end_mark=True)
+"""A recording that is decoded: its parts in order, each as soon as it is there."""
 
 
 class Frames(Value):

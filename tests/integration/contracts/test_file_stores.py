@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -28,7 +29,7 @@ def store(request):
         for needed in ("files_dir", "bells"):
             request.getfixturevalue(needed)
         user = User.objects.create_user("ann")
-        yield RunFiles(start_run(user=user, chain="hello", input={"names": ["Ann"]}).run.id)
+        yield RunFiles(start_run(user=user, chain="hello", input={"names": ["Ann"]}).run.id, uuid4())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import chainlets as chains
 from chainlets import streaming
 from chainlets.chains.transcribe import Transcribe
 from chainlets.chains.transcribe.split import FRAME
-from chainlets.chains.transcribe.types import SOUND, Decoded, Frames, Heard, Part, Word
+from chainlets.chains.transcribe.types import DECODING, Decoded, Frames, Heard, Part, Word
 from chainlets.context import current_call
 
 SECOND = 16_000
@@ -46,7 +46,7 @@ class Decode:
     async def run_remote(self, audio, start, end):
         assert audio == AUDIO
         self.asked = (start, end)
-        out = streaming.stream_writer(SOUND)
+        out = streaming.stream_writer(DECODING)
         for first in range(0, self._seconds * SECOND, PART):
             samples = min(PART, self._seconds * SECOND - first)
             yield out.yield_item(Part(pcm=chains.File(id=f"pcm {first}"), first=first, samples=samples))
@@ -58,6 +58,7 @@ class Decode:
                 warnings=self._warnings,
             )
         )
+        yield out.yield_end()
 
 
 class Detector:

@@ -1,6 +1,6 @@
 import pytest
 
-from chainlets.chains.transcribe.join import clock, joined, likeliest, moved, places, whole_text
+from chainlets.chains.transcribe.join import joined, likeliest, moved, places, whole_text
 from chainlets.chains.transcribe.types import Heard, Segment, Word
 
 
@@ -53,11 +53,6 @@ def test_an_excerpt_is_moved_to_its_place_in_the_recording():
 )
 def test_places_are_named_for_people(starts, expected):
     assert places([Segment(start=start, end=start + 1, text="") for start in starts]) == expected
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (3_661, "1:01:01")])
-def test_times_are_written_as_people_do(seconds, text):
-    assert clock(seconds) == text
 
 
 @pytest.mark.parametrize(("language", "text"), [("en", "Hello there."), ("ja", "Hellothere.")])
