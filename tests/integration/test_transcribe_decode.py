@@ -20,8 +20,11 @@ from tests.integration.transcribe_sounds import (
     ENCODINGS,
     PRINT_PEAK_MEMORY,
     SAMPLE,
+    SAMPLE_SECONDS,
     encode,
     flac_that_claims,
+    has_encoder,
+    loudness,
     sample_bytes,
     wav,
 )
@@ -41,24 +44,25 @@ def decode(tmp_path):
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """The sample in every container, by name."""
+    """The sample in every container and codec, by name."""
     folder = tmp_path_factory.mktemp("good")
-    return {name: encode(name, folder) for name in ENCODINGS}
+    return {name: encode(name, folder) for name in ENCODINGS if has_encoder(name)}
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_every_container_is_decoded_to_the_same_sound(name, good, decode, tmp_path):
+def test_every_container_and_codec_is_decoded_to_the_same_sound(name, good, decode, tmp_path):
+    if name not in good:
+        pytest.skip(f"FFmpeg has no encoder for {ENCODINGS[name][0]}")
     sound = decode(good[name])
-    assert sound.samples / 16_000 == pytest.approx(11.0, abs=0.1)
+    assert sound.samples / 16_000 == pytest.approx(SAMPLE_SECONDS, abs=0.15)
     assert sound.warnings == []
     assert (tmp_path / "audio.pcm").stat().st_size == sound.samples * 2
     decoded = np.fromfile(tmp_path / "audio.pcm", dtype=np.int16)
     original = np.frombuffer(sample_bytes(), dtype=np.int16)
-    loudness = [
-        np.abs(samples[:174_000].astype(float)).reshape(-1, 2_000).mean(axis=1)
-        for samples in (decoded, original)
-    ]
-    assert np.corrcoef(loudness)[0, 1] > 0.95  # codecs begin a little late
+    if name.endswith(".wma"):
+        original = original[46 * 16 :]  # FFmpeg's decoder makes nothing of the first frame
+    pairs = zip(loudness(decoded), loudness(original), strict=False)
+    assert np.corrcoef(np.array(list(pairs)).T)[0, 1] > 0.9
 
 
 def test_the_outline_has_fifty_heights_a_second_and_fewer_for_long_files(decode, tmp_path):
