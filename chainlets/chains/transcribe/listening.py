@@ -210,7 +210,7 @@ def _words(ear: Ear, trials: Sequence[_Trial]) -> list[list[TimedWord]]:
 
 def _fill_holes(ear: Ear, heard: Sequence[tuple[_Trial, WindowHeard]]) -> None:
     """Listen again to speech without words: most of what a model leaves out, it hears well by itself."""
-    parts: list[tuple[_Trial, WindowHeard, float, Window]] = []
+    parts: list[tuple[_Trial, WindowHeard, tuple[float, float], Window]] = []
     for trial, answer in heard:
         window = trial.window
         for start, end in holes(answer.words, window.speech, shortest=_HEARD_AGAIN):
@@ -223,7 +223,7 @@ def _fill_holes(ear: Ear, heard: Sequence[tuple[_Trial, WindowHeard]]) -> None:
                 task=window.task,
                 word_times=window.word_times,
             )
-            parts.append((trial, answer, first, part))
+            parts.append((trial, answer, (start, end), part))
     parts = [part for part in parts if part[0].window.wanted()]
     if not parts:
         return
@@ -237,35 +237,35 @@ def _fill_holes(ear: Ear, heard: Sequence[tuple[_Trial, WindowHeard]]) -> None:
         _Trial(window=part, rows=row, request=request, take=take, found=frozenset())
         for (*_, part), row, request, take in zip(parts, rows, requests, takes, strict=True)
     ]
-    for (trial, answer, first, _), retried, words in zip(parts, tries, _words(ear, tries), strict=True):
+    for (trial, answer, hole, _), retried, words in zip(parts, tries, _words(ear, tries), strict=True):
         if is_made_up(retried.take, before=trial.take.text, language=trial.request.language):
             continue
+        first = max(0.0, hole[0] - _EDGE)
         moved = [
-            TimedWord(
-                start=word.start + first, end=word.end + first, text=word.text, confidence=word.confidence
-            )
+            _between(word, *(min(max(at + first, hole[0]), hole[1]) for at in (word.start, word.end)))
             for word in words
         ]
-        answer.words = _inserted(answer.words, moved)
+        if moved:
+            answer.words = _inserted(answer.words, moved, hole=hole)
 
 
-def _inserted(words: Sequence[TimedWord], more: Sequence[TimedWord]) -> list[TimedWord]:
-    """Words put where they belong; one that reached over the hole ends or begins at it."""
+def _inserted(
+    words: Sequence[TimedWord], more: Sequence[TimedWord], *, hole: tuple[float, float]
+) -> list[TimedWord]:
+    """Words put into the hole between others; one that reached into it ends or begins at it."""
+    middle = sum(hole) / 2
+    before = [word for word in words if word.start + word.end < 2 * middle]
+    after = words[len(before) :]
     start, end = more[0].start, more[-1].end
-    before, after = [], []
-    for word in words:
-        if word.start < start:
-            before.append(
-                TimedWord(
-                    start=word.start, end=min(word.end, start), text=word.text, confidence=word.confidence
-                )
-            )
-        else:
-            begins = max(word.start, end)
-            after.append(
-                TimedWord(start=begins, end=max(word.end, begins), text=word.text, confidence=word.confidence)
-            )
-    return [*before, *more, *after]
+    return [
+        *(_between(word, word.start, max(word.start, min(word.end, start))) for word in before),
+        *more,
+        *(_between(word, max(word.start, end), max(word.end, end)) for word in after),
+    ]
+
+
+def _between(word: TimedWord, start: float, end: float) -> TimedWord:
+    return TimedWord(start=start, end=end, text=word.text, confidence=word.confidence)
 
 
 def _doubts(take: Take, window: Window, request: Request) -> frozenset[Doubt]:
