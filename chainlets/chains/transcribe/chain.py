@@ -15,6 +15,7 @@ from chainlets.chains.transcribe.decode import Decode
 from chainlets.chains.transcribe.hearing import Hearing, Wishes
 from chainlets.chains.transcribe.join import joined, moved, places, whole_text
 from chainlets.chains.transcribe.languages import LANGUAGES
+from chainlets.chains.transcribe.noise import loud_gaps, loud_gaps_in_words
 from chainlets.chains.transcribe.planning import Planner
 from chainlets.chains.transcribe.sound import parts_for
 from chainlets.chains.transcribe.split import Rules
@@ -104,9 +105,10 @@ class Transcribe(chains.ChainletBase):
             pause=round(vad_min_silence * SAMPLE_RATE),
             longest=round(vad_max_piece * SAMPLE_RATE),
         )
+        planner = Planner(rules)
         hearing = Hearing(self._whisper, wishes, offset=start or 0.0)
         sound: Decoded | None = None
-        async with hearing, aclosing(self._planned(audio, start, end, rules)) as planned:
+        async with hearing, aclosing(self._planned(audio, start, end, planner)) as planned:
             async for step in planned:
                 if isinstance(step, Decoded):
                     sound = step
@@ -120,6 +122,9 @@ class Transcribe(chains.ChainletBase):
         written = "en" if task == "translate" else hearing.language
         segments = moved(joined(heard, language=written, word_times=word_times), by=start or 0.0)
         warnings = [*sound.warnings, *_remarks(hearing, nothing=not heard)]
+        if planner.speech:
+            gaps = loud_gaps(planner.speech, planner.levels, samples=sound.samples)
+            warnings += filter(None, [loud_gaps_in_words(gaps, offset=start or 0.0)])
         doubtful = places([segment for segment in segments if segment.doubtful])
         if doubtful:
             warnings.append(f"Low confidence at {doubtful}: what is written there may be wrong.")
@@ -137,10 +142,9 @@ class Transcribe(chains.ChainletBase):
         )
 
     async def _planned(
-        self, audio: chains.File, start: float | None, end: float | None, rules: Rules
+        self, audio: chains.File, start: float | None, end: float | None, planner: Planner
     ) -> AsyncGenerator[tuple[list[Part], list[Piece]] | Decoded, None]:
         """Pieces with the sound they lie in, as soon as they are certain; what is known at the end."""
-        planner = Planner(rules)
         parts: list[Part] = []
         async with aclosing(self._looked_at(audio, start, end)) as looked_at:
             async for step in looked_at:
@@ -155,8 +159,8 @@ class Transcribe(chains.ChainletBase):
                 pieces = planner.add(*frames.decoded())
                 if pieces:
                     yield list(parts), pieces
-                    still = pieces[-1].spans[-1][1] - 4 * rules.edge
-                    parts = parts_for(parts, (still, part.first + part.samples))
+                    # No piece to come begins before this one's speech ends.
+                    parts = parts_for(parts, (pieces[-1].speech[-1][1], part.first + part.samples))
 
     async def _looked_at(
         self, audio: chains.File, start: float | None, end: float | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainlets.chains.transcribe.split import FRAME, Rules, cut_long, pack, speech_spans
-from chainlets.chains.transcribe.types import SAMPLE_RATE, Piece
+from chainlets.chains.transcribe.types import SAMPLE_RATE, Piece, Span
 
 _FREE_CUT = 3 * SAMPLE_RATE // 2  # samples of silence after which a piece would end anyway
 
@@ -24,6 +24,8 @@ class Planner:
         self._settled = 0  # sample at which the frames kept here begin: all before it is planned
         self._speaking = False  # whether the last piece was cut in mid-speech
         self._last_end = 0  # of the speech given out
+        self.levels = bytearray()  # loudness of every frame so far
+        self.speech: list[Span] = []  # given out so far
 
     def add(self, probabilities: Sequence[float], loudness: Sequence[float]) -> list[Piece]:
         """Take the next frames.
@@ -37,6 +39,7 @@ class Planner:
         """
         self._probabilities += probabilities
         self._loudness += loudness
+        self.levels += bytes(min(255, max(0, round(level))) for level in loudness)
         known = self._settled + len(self._probabilities) * FRAME
         pieces, open_ended = self._planned(known)
         # The last piece may grow. If speech goes on past what is known, so may the place of the cut before it.
@@ -45,12 +48,15 @@ class Planner:
             unsure = 0
         sure = pieces[: len(pieces) - unsure] if unsure else pieces
         if sure:
+            self.speech += [span for piece in sure for span in piece.speech]
             self._settle(sure[-1].speech[-1][1], following=pieces[len(sure) :])
         return sure
 
     def finish(self, samples: int) -> list[Piece]:
         """All that is left, once the audio is known to have this many samples."""
-        return self._planned(samples)[0]
+        pieces = self._planned(samples)[0]
+        self.speech += [span for piece in pieces for span in piece.speech]
+        return pieces
 
     def _planned(self, samples: int) -> tuple[list[Piece], bool]:
         spans, open_ended = speech_spans(
