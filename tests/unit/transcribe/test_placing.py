@@ -50,6 +50,22 @@ def test_words_are_drawn_off_the_silence_that_they_reach_into():
     ]
 
 
+def test_the_first_and_the_last_word_of_a_stretch_reach_to_its_ends():
+    piece = Piece(spans=[(0, 160_000)], speech=[(16_000, 80_000)])  # 1 to 5 s
+    words = [
+        TimedWord(start=1.4, end=2.0, text="a"),
+        TimedWord(start=2.0, end=3.0, text="b"),
+        TimedWord(start=3.0, end=4.5, text="c"),
+    ]
+    assert [(word.start, word.end) for word in placed(words, piece)] == [(1.0, 2.0), (2.0, 3.0), (3.0, 5.0)]
+
+
+def test_a_word_does_not_reach_over_speech_that_it_cannot_be():
+    piece = Piece(spans=[(0, 160_000)], speech=[(0, 160_000)])
+    (word,) = placed([TimedWord(start=4.0, end=4.5, text="a")], piece)
+    assert (word.start, word.end) == (4.0, 4.5)
+
+
 def test_words_never_run_backwards():
     piece = Piece(spans=[(0, 160_000)], speech=[(0, 160_000)])
     words = [TimedWord(start=1.0, end=3.0, text="a"), TimedWord(start=2.0, end=2.5, text="b")]
