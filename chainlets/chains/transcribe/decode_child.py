@@ -465,26 +465,33 @@ class Resampler:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._shape: tuple[str, str, int] | None = None
+        self._shape: tuple[Any, ...] | None = None
         self._inner: av.AudioResampler | None = None
+        self._waiting: av.AudioFifo | None = None
 
     def take(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
         """Samples ready after this frame, in arrays of shape (samples,)."""
         import av
 
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate, frame.time_base)
         if shape != self._shape:
             yield from self.rest()
             self._inner = av.AudioResampler(format="s16", layout="mono", rate=self._rate)
-            self._shape = shape
+            self._waiting, self._shape = av.AudioFifo(), shape
+        assert self._waiting is not None  # it comes with the shape
         frame.pts = None  # a lying clock must not make the resampler invent or drop samples
-        yield from self._out(frame)
+        self._waiting.write(frame)
+        # Frames are short: one by one, handling them costs more than decoding them.
+        if self._waiting.samples >= frame.sample_rate // 2:
+            yield from self._out(self._waiting.read())
 
     def rest(self) -> Iterator[np.ndarray]:
         """What the resampler still holds."""
-        if self._inner is not None:
+        if self._inner is not None and self._waiting is not None:
+            if self._waiting.samples:
+                yield from self._out(self._waiting.read())
             yield from self._out(None)
-            self._inner = self._shape = None
+            self._inner = self._waiting = self._shape = None
 
     def _out(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
         import av
