@@ -21,6 +21,8 @@ from chainlets.chains.transcribe.quality import (
     is_made_up,
     is_silence,
     score,
+    stays_doubtful,
+    words_of,
 )
 from chainlets.chains.transcribe.spelling import TimedWord
 from chainlets.chains.transcribe.types import SAMPLE_RATE, Quality, Task
@@ -33,7 +35,6 @@ _THIRD_TRIES = (
     Effort(beams=5, quiet=2.0, stillness=500, thinned=False),
     Effort(beams=1, stillness=500, thinned=False, temperature=0.4),
 )
-_BAD = frozenset({Doubt.LOOP, Doubt.REPETITIVE, Doubt.UNSURE})
 _EDGE = 0.2  # seconds of sound kept around a hole
 _HEARD_AGAIN = 1.2  # seconds; shorter holes are pauses
 
@@ -115,9 +116,19 @@ class _Trial:
     request: Request
     take: Take
     found: frozenset[Doubt]
+    confirmed: bool = False  # another try brought the same words
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may be wrong, as far as the tries so far tell."""
+        return stays_doubtful(self.take, self.found, confirmed=self.confirmed, language=self.request.language)
 
     def consider(self, take: Take) -> None:
+        """Keep the better of this try and the best before it."""
         found = _doubts(take, self.window, self.request)
+        language = self.request.language
+        same = words_of(take.text, language=language) == words_of(self.take.text, language=language)
+        self.confirmed = self.confirmed or same
         if score(take, found) > score(self.take, self.found):
             self.take, self.found = take, found
 
@@ -140,7 +151,7 @@ def listen(ear: Ear, windows: Sequence[Window]) -> list[WindowHeard]:
     _third_tries(ear, trials)
     for trial, answer in zip(trials, heard, strict=True):
         answer.confidence = round(exp(min(0.0, trial.take.log_probability)), 3)
-        answer.doubtful = bool(trial.found & _BAD)
+        answer.doubtful = trial.doubtful
     spoken = [index for index, trial in enumerate(trials) if not is_silence(trial.take)]
     for index, words in zip(spoken, _words(ear, [trials[index] for index in spoken]), strict=True):
         heard[index].words = words
@@ -190,7 +201,7 @@ def _third_tries(ear: Ear, trials: Sequence[_Trial]) -> None:
         again = [
             trial
             for trial in trials
-            if trial.found & _BAD and not is_silence(trial.take) and trial.window.wanted()
+            if trial.doubtful and not is_silence(trial.take) and trial.window.wanted()
         ]
         if again:
             rows = [ear.encoded(trial.window.sound, quiet=effort.quiet) for trial in again]

@@ -22,6 +22,7 @@ _DENSE, _VERY_DENSE = 2.1, 2.4  # compression; prose lies below
 _SLOWEST, _FASTEST = 1.0, 5.0  # words a second of speech
 _TAIL = 1.0  # seconds of speech left unheard that matter
 _NOBODY = 0.6  # probability that nobody speaks
+_SHORT_LOOP = 7  # words; what a model makes up is rarely longer, what people say twice often is
 _LONG_RUN = 4  # words that hardly come twice in a row by chance
 
 
@@ -106,6 +107,26 @@ def is_made_up(take: Take, *, before: str, language: str) -> bool:
     )
 
 
+def stays_doubtful(take: Take, found: frozenset[Doubt], *, confirmed: bool, language: str) -> bool:
+    """Whether a reader must be told that a take may be wrong, after every try.
+
+    People do say things twice, in songs and slogans. A repetition is believed if it is a long one at a
+    pace at which people speak, or if another try heard the same words.
+
+    Args:
+        take: the best one.
+        found: what speaks against it.
+        confirmed: another try, made in another way, brought the same words.
+        language: code.
+    """
+    if Doubt.UNSURE in found:
+        return True
+    if not found & {Doubt.LOOP, Doubt.REPETITIVE}:
+        return False
+    short = has_loop(words_of(take.text, language=language), longest=_SHORT_LOOP)
+    return Doubt.RATE in found or (short and not confirmed)
+
+
 def words_of(text: str, *, language: str) -> list[str]:
     """Words without case and punctuation; pairs of letters where words are not set apart."""
     if language in UNSPACED:
@@ -121,9 +142,14 @@ def compression(text: str) -> float:
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
 
 
-def has_loop(words: list[str]) -> bool:
-    """Whether words come again at once: four or more twice, two or three thrice, one four times."""
-    for length in range(1, len(words) // 2 + 1):
+def has_loop(words: list[str], *, longest: int | None = None) -> bool:
+    """Whether words come again at once: four or more twice, two or three thrice, one four times.
+
+    Args:
+        words: without case and punctuation.
+        longest: words in a repetition that still counts; all by default.
+    """
+    for length in range(1, min(len(words) // 2, longest or len(words)) + 1):
         times = 2 if length >= _LONG_RUN else 3 if length > 1 else 4
         run = 0  # how many words in a row equal the one `length` before
         for at in range(length, len(words)):
